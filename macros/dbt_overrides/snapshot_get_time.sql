@@ -1,0 +1,5 @@
+{#- A snapshot dates its rows with the start of the run: nothing but the run date asks
+    the clock. -#}
+{% macro duckdb__snapshot_get_time() -%}
+    cast('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}' as timestamp)
+{%- endmacro %}

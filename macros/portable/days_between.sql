@@ -1,0 +1,14 @@
+{#- Days from the first date to the second: 0 for the same day. -#}
+{% macro days_between(first_date, second_date) %}
+    {{ return(adapter.dispatch('days_between')(first_date, second_date)) }}
+{% endmacro %}
+
+
+{% macro duckdb__days_between(first_date, second_date) -%}
+    date_diff('day', {{ first_date }}, {{ second_date }})
+{%- endmacro %}
+
+
+{% macro spark__days_between(first_date, second_date) -%}
+    datediff({{ second_date }}, {{ first_date }})
+{%- endmacro %}

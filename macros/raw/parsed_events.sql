@@ -1,0 +1,117 @@
+{#- One row per line of prints or taps: typed values, and the first rule that a bad
+    line breaks. Blank lines and lines of other files' headers are no events; the
+    finish_base_table hook removes them. -#}
+{% macro parsed_events(source_name) %}
+    {{ return(adapter.dispatch('parsed_events')(source_name)) }}
+{% endmacro %}
+
+
+{% macro duckdb__parsed_events(source_name) %}
+with
+
+lines as (
+    {{ raw_lines(source_name) }}
+),
+
+valid_lines as (
+    select
+        lines.*,
+        case when is_readable and json_valid(line) then line end as json_line
+    from lines
+),
+
+records as (
+    select
+        valid_lines.*,
+        from_json(
+            json_line,
+            '{"day": "VARCHAR", "user_id": "VARCHAR",
+              "event_data": {"position": "VARCHAR", "value_prop": "VARCHAR"}}'
+        ) as record
+    from valid_lines
+),
+
+texts as (
+    select
+        file_number,
+        line_number,
+        line,
+        json_line,
+        record.day as day_text,
+        record.user_id as user_text,
+        record.event_data.position as position_text,
+        record.event_data.value_prop as value_prop
+    from records
+),
+
+{{ judged_events() }}
+
+select
+    file_number,
+    line_number,
+    event_date,
+    user_id,
+    value_prop,
+    position,
+    quarantine_reason,
+    case when quarantine_reason is not null then line end as raw_text,
+    case when not is_plain and quarantine_reason is null
+        then {{ unknown_event_keys('json_line') }} end as unknown_keys
+from judged
+{% endmacro %}
+
+
+{#- The CTEs from `texts` (fields as text) to `judged` (typed, with quarantine_reason).
+
+    Nearly every line is plain: its values read back as they were written, and the line
+    is just as long as the five keys and values are. Then there is no room for anything
+    that the JSON reader would let pass (a repeated key, NaN, a trailing comma), and no
+    closer look is due. The others are judged rule by rule, which costs more. -#}
+{% macro judged_events() %}
+    {%- set punctuation =
+        '{"day":"","event_data":{"position":,"value_prop":""},"user_id":}' | length -%}
+typed as (
+    select
+        texts.*,
+        try_cast(day_text as date) as event_date,
+        try_cast(user_text as bigint) as user_id,
+        try_cast(position_text as integer) as position,
+        {{ punctuation }} + strlen(day_text) + strlen(user_text)
+        + strlen(position_text) + strlen(value_prop) as plain_length
+    from texts
+),
+
+sized as (
+    select
+        typed.*,
+        coalesce(
+            event_date between date '2000-01-01' and {{ last_allowed_day() }}
+            and user_id >= 1
+            and position >= 0
+            and strlen(day_text) = 10
+            and cast(event_date as varchar) = day_text
+            and cast(user_id as varchar) = user_text
+            and cast(position as varchar) = position_text
+            and value_prop between 'a' and '{'
+            and value_prop <> 'true' and value_prop <> 'false'
+            and value_prop <> 'nan' and value_prop not like 'inf%'
+            and case
+                when strlen(line) = plain_length then true
+                when contains(value_prop, ' ') then false
+                else strlen(replace(replace(line, ': ', ':'), ', ', ',')) = plain_length
+            end,
+            false
+        ) as is_plain
+    from typed
+),
+
+judged as (
+    select
+        sized.*,
+        case
+            when is_plain or {{ is_blank('line') }} then null
+            {{ event_rules() }}
+        end as quarantine_reason
+    from sized
+)
+{% endmacro %}

@@ -1,0 +1,71 @@
+{#- The text of one run parameter: the var, or its default where the var is empty.
+    A value that is not allowed stops the run. `value_props/parameters.py` holds the
+    same rules for the command line; a test keeps the two together. -#}
+{% macro run_parameter(name) %}
+    {%- set rules = {
+        'as_of_date': {'default': '', 'kind': 'date'},
+        'run_date': {'default': run_started_at.strftime('%Y-%m-%d'), 'kind': 'date'},
+        'week_rule': {'default': 'complete', 'choices': ['complete', 'latest']},
+        'report_weeks': {'default': '1', 'kind': 'integer', 'from': 1, 'to': 520},
+        'lookback_weeks': {'default': '3', 'kind': 'integer', 'from': 1, 'to': 104},
+        'lookback_anchor': {'default': 'week', 'choices': ['week', 'print']},
+        'max_quarantine_rate': {'default': '0.01', 'kind': 'rate', 'from': 0, 'to': 1},
+        'allow_incomplete': {'default': 'false', 'choices': ['true', 'false']},
+    } -%}
+    {%- set rule = rules[name] -%}
+    {%- set given = var(name) -%}
+    {%- set text = (given if given is not none else '') | string -%}
+    {%- if 'choices' in rule and text in ['True', 'False'] -%}
+        {%- set text = text | lower -%}
+    {%- endif -%}
+    {%- set text = text or rule['default'] -%}
+    {%- if not execute or text == '' or is_allowed_value(text, rule) -%}
+        {{ return(text) }}
+    {%- endif -%}
+    {%- do exceptions.raise_compiler_error(
+        "Parameter " ~ name ~ " is '" ~ text ~ "'; allowed is "
+        ~ allowed_values(rule) ~ "."
+    ) -%}
+{% endmacro %}
+
+
+{% macro is_allowed_value(text, rule) %}
+    {%- set re = modules.re -%}
+    {%- if 'choices' in rule -%}
+        {{ return(text in rule['choices']) }}
+    {%- elif rule['kind'] == 'integer' -%}
+        {{ return(
+            re.fullmatch('[0-9]{1,9}', text) is not none
+            and rule['from'] <= (text | int) <= rule['to']
+        ) }}
+    {%- elif rule['kind'] == 'rate' -%}
+        {{ return(
+            re.fullmatch('[0-9]{1,9}([.][0-9]{1,9})?', text) is not none
+            and rule['from'] <= (text | float) <= rule['to']
+        ) }}
+    {%- endif -%}
+    {{ return(is_calendar_date(text)) }}
+{% endmacro %}
+
+
+{% macro is_calendar_date(text) %}
+    {%- if modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}', text) is none -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {%- set year, month, day = text[:4] | int, text[5:7] | int, text[8:] | int -%}
+    {%- set is_leap = (year % 4 == 0 and year % 100 != 0) or year % 400 == 0 -%}
+    {%- set lengths = [31, 29 if is_leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] -%}
+    {{ return(year >= 1 and 1 <= month <= 12 and 1 <= day <= lengths[month - 1]) }}
+{% endmacro %}
+
+
+{% macro allowed_values(rule) %}
+    {%- if 'choices' in rule -%}
+        {{ return(rule['choices'] | join(' or ')) }}
+    {%- elif rule['kind'] == 'integer' -%}
+        {{ return('a whole number from ' ~ rule['from'] ~ ' to ' ~ rule['to']) }}
+    {%- elif rule['kind'] == 'rate' -%}
+        {{ return('a decimal number from 0 to 1, such as 0.01') }}
+    {%- endif -%}
+    {{ return('a calendar date written YYYY-MM-DD') }}
+{% endmacro %}

@@ -1,0 +1,38 @@
+-- What each user of the report weeks did with each value prop in each lookback; only
+-- lookbacks with any activity.
+with
+
+lookbacks as (
+    select
+        user_id,
+        value_prop,
+        lookback_start_date,
+        lookback_end_date
+    from {{ ref('int_report_prints') }}
+    group by all
+),
+
+activity as (
+    select * from {{ ref('int_activity') }}
+),
+
+summed as (
+    select
+        lookbacks.user_id,
+        lookbacks.value_prop,
+        lookbacks.lookback_end_date,
+        cast(sum(activity.view_count) as bigint) as prior_views,
+        cast(sum(activity.click_count) as bigint) as prior_clicks,
+        cast(sum(activity.payment_count) as bigint) as prior_payments,
+        cast(sum(activity.amount) as decimal(18, 2)) as prior_amount
+    from activity
+    inner join lookbacks
+        on
+            activity.user_id = lookbacks.user_id
+            and activity.value_prop = lookbacks.value_prop
+            and activity.activity_date >= lookbacks.lookback_start_date
+            and activity.activity_date < lookbacks.lookback_end_date
+    group by all
+)
+
+select * from summed

@@ -1,0 +1,36 @@
+-- Every line that was not taken, with the first rule that it broke.
+with
+
+raw_files as (
+    select * from {{ ref('raw_files') }}
+),
+
+bad_lines as (
+    select 'prints' as source_name, file_number, line_number, quarantine_reason, raw_text
+    from {{ ref('base_prints') }}
+    where quarantine_reason is not null
+    union all
+    select 'taps' as source_name, file_number, line_number, quarantine_reason, raw_text
+    from {{ ref('base_taps') }}
+    where quarantine_reason is not null
+    union all
+    select 'pays' as source_name, file_number, line_number, quarantine_reason, raw_text
+    from {{ ref('base_pays') }}
+    where quarantine_reason is not null
+),
+
+named as (
+    select
+        cast(bad_lines.source_name as varchar) as source_name,
+        raw_files.file_name,
+        bad_lines.line_number,
+        bad_lines.quarantine_reason,
+        bad_lines.raw_text
+    from bad_lines
+    inner join raw_files
+        on
+            bad_lines.source_name = raw_files.source_name
+            and bad_lines.file_number = raw_files.file_number
+)
+
+select * from named

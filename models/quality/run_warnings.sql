@@ -1,0 +1,74 @@
+-- What a run tells but does not fail for, one row a warning.
+with
+
+empty_files as (
+    select
+        'empty_file' as rule,
+        source_name,
+        file_name as subject,
+        cast(0 as bigint) as row_count
+    from {{ ref('raw_files') }}
+    where row_count = 0
+),
+
+unknown_value_props as (
+    select
+        'unknown_value_prop' as rule,
+        cast(null as varchar) as source_name,
+        activity_days.value_prop as subject,
+        sum(activity_days.prints + activity_days.taps + activity_days.payments)
+            as row_count
+    from {{ ref('int_activity_days') }} as activity_days
+    left join {{ ref('value_props') }} as catalogue
+        on activity_days.value_prop = catalogue.value_prop
+    where catalogue.value_prop is null
+    group by activity_days.value_prop
+),
+
+orphan_taps as (
+    select
+        'orphan_taps' as rule,
+        'taps' as source_name,
+        iso_week || ' ' || value_prop as subject,
+        orphan_taps as row_count
+    from {{ ref('fct_value_prop_weeks') }}
+    where orphan_taps > 0
+),
+
+short_lookbacks as (
+    select
+        'short_lookback' as rule,
+        source_name,
+        iso_week as subject,
+        cast(days_covered as bigint) as row_count
+    from {{ ref('lookback_coverage') }}
+    where days_covered < days_in_lookback
+),
+
+drift as (
+    select
+        'schema_drift' as rule,
+        source_name,
+        file_name || ' ' || field_name as subject,
+        row_count
+    from {{ ref('schema_drift') }}
+),
+
+all_warnings as (
+    select * from empty_files
+    union all
+    select * from unknown_value_props
+    union all
+    select * from orphan_taps
+    union all
+    select * from short_lookbacks
+    union all
+    select * from drift
+)
+
+select
+    cast(rule as varchar) as rule,
+    cast(source_name as varchar) as source_name,
+    cast(subject as varchar) as subject,
+    cast(row_count as bigint) as row_count
+from all_warnings

@@ -1,0 +1,1 @@
+{{ parsed_events('prints') }}

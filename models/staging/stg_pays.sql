@@ -1,0 +1,7 @@
+select
+    event_date as payment_date,
+    user_id,
+    value_prop,
+    amount
+from {{ ref('base_pays') }}
+where quarantine_reason is null

@@ -1,0 +1,481 @@
+"""Find the raw files; hash, check and count them in one pass, independent of the engine.
+
+DuckDB reads most files in place. Where a file holds bytes that its line reader would
+lose or change (carriage returns, a BOM, NUL, the delimiter byte, invalid UTF-8, very
+long lines), it gets a copy with plain `\\n` lines, and the lines that not even a copy
+can carry travel beside it as hard lines.
+"""
+
+from __future__ import annotations
+
+import codecs
+import datetime
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import stat
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import duckdb
+
+from value_props.errors import ValuePropsError
+
+SOURCES = ("prints", "taps", "pays")
+PATTERNS = {
+    "prints": re.compile(r"prints.*\.(json|jsonl|ndjson)(\.gz)?", re.DOTALL),
+    "taps": re.compile(r"taps.*\.(json|jsonl|ndjson)(\.gz)?", re.DOTALL),
+    "pays": re.compile(r"pays.*\.csv(\.gz)?", re.DOTALL),
+}
+PAYS_COLUMNS = ("pay_date", "total", "user_id", "value_prop")
+
+CHUNK_BYTES = 1 << 20
+# The delimiter that macros/raw gives the line reader: a line that holds it would be cut.
+DELIMITER = b"\x01"
+# Longer lines are malformed by the rules of the data.
+MAX_LINE_BYTES = 16 << 20
+# Longer lines travel as hard lines, so that the reader's buffers stay small.
+LONG_LINE_BYTES = 1 << 20
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BLANK = b" \t"
+_CSV_FIELD = re.compile(r'("(?:[^"]|"")*"|[^",]*),')
+_CSV_LINE = re.compile(r'(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))*')
+
+
+@dataclass(frozen=True)
+class HardLine:
+    """A line that reaches the engine as a value, and not through a file.
+
+    Args:
+        line_number: physical, 1-based.
+        raw_text: bytes that are not UTF-8 as `\\xNN`.
+        is_readable: false where the bytes alone make the line malformed.
+    """
+
+    line_number: int
+    raw_text: str
+    is_readable: bool
+
+
+@dataclass
+class RawFile:
+    """One raw file as it was found.
+
+    Args:
+        source_name: prints, taps or pays.
+        file_number: 1-based place among the source's files, in order of code points.
+        file_name: without folder.
+        file_path: as the user would name it.
+        read_path: what the engine reads, as a glob pattern that matches one file.
+        size_bytes: on disk.
+        modified_at: time of modification, UTC, ISO 8601.
+        sha256: of the bytes on disk.
+        content_sha256: of the bytes after gunzip.
+        line_count: physical lines.
+        row_count: lines that are neither blank nor a CSV header.
+        header_line_number: physical, 1-based; None without a header.
+        columns: of the CSV header, in its order; empty for JSON.
+        hard_lines: see HardLine.
+    """
+
+    source_name: str
+    file_number: int
+    file_name: str
+    file_path: str
+    read_path: str
+    size_bytes: int = 0
+    modified_at: str = ""
+    sha256: str = ""
+    content_sha256: str = ""
+    line_count: int = 0
+    row_count: int = 0
+    header_line_number: int | None = None
+    columns: list[str] = field(default_factory=list)
+    hard_lines: list[HardLine] = field(default_factory=list)
+
+
+@dataclass
+class Inventory:
+    """The raw files of a run, and what stat said of them when they were read."""
+
+    files: list[RawFile]
+    stamps: dict[str, tuple[int, int, int]]
+
+    def of(self, source_name: str) -> list[RawFile]:
+        """The files of one source, in order."""
+        return [file for file in self.files if file.source_name == source_name]
+
+    def check_unchanged(self) -> None:
+        """Raise where a file is no longer the one that was hashed.
+
+        Raises:
+            ValuePropsError: a file changed, or is gone.
+        """
+        for file_path, stamp in self.stamps.items():
+            if _stamp(Path(file_path)) != stamp:
+                raise _changed(file_path)
+
+
+_remembered: dict[Path, Inventory] = {}
+
+
+def remember(raw_path: Path, inventory: Inventory) -> None:
+    """Keep an inventory for the dbt model of this process, so that files are hashed once."""
+    _remembered[raw_path.absolute()] = inventory
+
+
+def forget() -> None:
+    """Drop what was remembered: the next run looks at the files again."""
+    _remembered.clear()
+
+
+def recall_or_inspect(raw_path: Path, copies_path: Path) -> Inventory:
+    """The remembered inventory of this folder, or a new one."""
+    return _remembered.get(raw_path.absolute()) or inspect(raw_path, copies_path)
+
+
+def find_raw_files(raw_path: Path) -> list[RawFile]:
+    """List the files of the three sources, not yet read.
+
+    Raises:
+        ValuePropsError: no folder, no file for a source, or a file beside its own .gz.
+    """
+    if "://" in str(raw_path) or re.match(r"\w+:/\w", str(raw_path)):
+        raise ValuePropsError(
+            "only folders of this machine can be read",
+            f"Raw path {raw_path}",
+            "Copy the files into a folder and name that",
+        )
+    if not raw_path.is_dir():
+        raise ValuePropsError(
+            "there is no such folder",
+            f"Raw path {raw_path}",
+            "Name the folder that holds the raw files, or write sample data with"
+            f" `value-props sample --out {raw_path}`",
+        )
+    names = sorted(path.name for path in raw_path.iterdir() if path.is_file())
+    files = []
+    for source_name in SOURCES:
+        matches = [name for name in names if PATTERNS[source_name].fullmatch(name)]
+        if not matches:
+            endings = "*.csv" if source_name == "pays" else "*.json, *.jsonl or *.ndjson"
+            raise ValuePropsError(
+                f"no file for the source {source_name}",
+                f"Raw path {raw_path}",
+                f"Add a file named {source_name}{endings} (each also with .gz), or write"
+                f" sample data with `value-props sample --out {raw_path}`",
+            )
+        for number, name in enumerate(matches, start=1):
+            if name + ".gz" in matches:
+                raise ValuePropsError(
+                    f"it lies beside {name}.gz, which would count its rows twice",
+                    f"Raw file {raw_path / name}",
+                    "Remove one of the two",
+                )
+            path = raw_path / name
+            files.append(RawFile(source_name, number, name, str(path), _glob_escaped(path)))
+    return files
+
+
+def inspect(raw_path: Path, copies_path: Path) -> Inventory:
+    """Read every raw file once: hash it, check it, count its lines.
+
+    Args:
+        raw_path: folder with the raw files.
+        copies_path: where copies go of files that the engine can't read in place.
+
+    Returns:
+        The files by source and in order, with physical lines and rows counted here.
+
+    Raises:
+        ValuePropsError: a file that must stop the run.
+    """
+    files = find_raw_files(raw_path)
+    stamps = {file.file_path: _stamp(Path(file.file_path)) for file in files}
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        # Reading fails where the first bad file stands, in the order of files.
+        for _ in pool.map(lambda file: _inspect_file(file, copies_path), files):
+            pass
+    inventory = Inventory(files, stamps)
+    inventory.check_unchanged()
+    _refuse_equal_contents(files)
+    return inventory
+
+
+def as_relation(
+    inventory: Inventory, connection: duckdb.DuckDBPyConnection
+) -> duckdb.DuckDBPyRelation:
+    """The inventory as a relation of the connection, one row a file."""
+    connection.execute(
+        """
+        create or replace temporary table raw_files_found as
+        select unnest(
+            from_json(
+                cast(? as json),
+                '[{
+                    "source_name": "VARCHAR", "file_number": "INTEGER",
+                    "file_name": "VARCHAR", "file_path": "VARCHAR", "read_path": "VARCHAR",
+                    "size_bytes": "BIGINT", "modified_at": "TIMESTAMP", "sha256": "VARCHAR",
+                    "content_sha256": "VARCHAR", "line_count": "BIGINT",
+                    "row_count": "BIGINT", "header_line_number": "BIGINT",
+                    "columns": ["VARCHAR"],
+                    "hard_lines": [{"line_number": "BIGINT", "raw_text": "VARCHAR",
+                                    "is_readable": "BOOLEAN"}]
+                }]'
+            ),
+            max_depth := 2
+        )
+        """,
+        [json.dumps([asdict(file) for file in inventory.files])],
+    )
+    return connection.table("raw_files_found")
+
+
+def _inspect_file(file: RawFile, copies_path: Path) -> None:
+    path = Path(file.file_path)
+    status = path.stat()
+    file.size_bytes = status.st_size
+    file.modified_at = datetime.datetime.fromtimestamp(
+        status.st_mtime, tz=datetime.UTC
+    ).strftime("%Y-%m-%d %H:%M:%S.%f")
+    try:
+        if not _count_plain(file, path):
+            _count_and_copy(file, path, copies_path)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValuePropsError(
+            f"the gzip data is broken or truncated ({error})",
+            f"Raw file {path}",
+            "Fetch the file again",
+        ) from error
+    except OSError as error:
+        raise ValuePropsError(
+            f"it cannot be read ({error.strerror or error})",
+            f"Raw file {path}",
+            "Check the file and its permissions",
+        ) from error
+
+
+class _HashingReader(io.RawIOBase):
+    """Hands through the bytes of a file and hashes them on the way."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self.raw = raw
+        self.hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self.raw.read(len(buffer))
+        self.hash.update(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _chunks(file: RawFile, path: Path) -> Iterator[bytes]:
+    """The content in chunks after gunzip; sets both hashes at its end."""
+    with path.open("rb", buffering=0) as raw:
+        content_hash = hashlib.sha256()
+        if path.suffix == ".gz":
+            reader = _HashingReader(raw)  # type: ignore[arg-type]
+            # Buffered, so that a chunk is short at the end only and the first holds a BOM whole.
+            unzipped = gzip.GzipFile(fileobj=io.BufferedReader(reader, CHUNK_BYTES))
+            with io.BufferedReader(unzipped, CHUNK_BYTES) as buffered:  # type: ignore[arg-type]
+                while chunk := buffered.read(CHUNK_BYTES):
+                    content_hash.update(chunk)
+                    yield chunk
+            file.sha256 = reader.hash.hexdigest()
+        else:
+            while chunk := raw.read(CHUNK_BYTES):
+                content_hash.update(chunk)
+                yield chunk
+            file.sha256 = content_hash.hexdigest()
+        file.content_sha256 = content_hash.hexdigest()
+
+
+def _count_plain(file: RawFile, path: Path) -> bool:
+    """Count a file that the engine can read in place; False where it is none."""
+    utf8 = codecs.getincrementaldecoder("utf-8")()
+    rest = b""
+    is_first = True
+    for chunk in _chunks(file, path):
+        if is_first:
+            _refuse_utf16(path, chunk)
+            if chunk.startswith(codecs.BOM_UTF8):
+                return False
+            is_first = False
+        if b"\r" in chunk or b"\0" in chunk or DELIMITER in chunk:
+            return False
+        if not chunk.isascii() or utf8.getstate()[0]:
+            try:
+                utf8.decode(chunk)
+            except UnicodeDecodeError:
+                return False
+        body, newline, rest = (rest + chunk).rpartition(b"\n")
+        if len(rest) > LONG_LINE_BYTES:
+            return False
+        if newline:
+            _count_body(file, path, body + newline)
+    if utf8.getstate()[0]:
+        return False
+    if rest:
+        _count_body(file, path, rest + b"\n", is_terminated=False)
+    return True
+
+
+def _count_body(file: RawFile, path: Path, body: bytes, is_terminated: bool = True) -> None:
+    """Count whole lines, each ended by a newline, of a file that holds no other ends."""
+    lines = body.count(b"\n")
+    blanks = 0
+    if body[:1] in (b"\n", b" ", b"\t") or any(
+        pair in body for pair in (b"\n\n", b"\n ", b"\n\t")
+    ):
+        blanks = sum(not line.strip(_BLANK) for line in body.split(b"\n")[:-1])
+    if file.source_name == "pays" and file.header_line_number is None and blanks < lines:
+        for offset, line in enumerate(body.split(b"\n")):
+            if line.strip(_BLANK):
+                _read_header(file, path, file.line_count + offset + 1, line)
+                break
+        blanks += 1
+    file.line_count += lines
+    file.row_count += lines - blanks
+
+
+def _count_and_copy(file: RawFile, path: Path, copies_path: Path) -> None:
+    """Count a file line by line, and write the copy that the engine reads."""
+    file.line_count = file.row_count = 0
+    file.header_line_number, file.columns = None, []
+    copies_path.mkdir(parents=True, exist_ok=True)
+    copy_path = copies_path / f"{file.source_name}_{file.file_number}.txt"
+    with copy_path.open("wb") as copy:
+        for line in _lines(_chunks(file, path)):
+            file.line_count += 1
+            if not line.strip(_BLANK):
+                copy.write(b"\n")
+                continue
+            if file.source_name == "pays" and file.header_line_number is None:
+                _read_header(file, path, file.line_count, line)
+                # The engine drops what stands on this line.
+                copy.write(b"header\n")
+                continue
+            file.row_count += 1
+            hard_line = _hard_line(file.line_count, line)
+            if hard_line:
+                file.hard_lines.append(hard_line)
+            copy.write((b"" if hard_line else line) + b"\n")
+    file.read_path = _glob_escaped(copy_path)
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Lines without their ends, which are `\\n`, `\\r\\n` or a lone `\\r`; no BOM."""
+    pending: list[bytes] = []
+    is_first, ended_by_cr = True, False
+    for chunk in chunks:
+        text = chunk.removeprefix(codecs.BOM_UTF8) if is_first else chunk
+        is_first = False
+        # The first half of a \r\n ended the last line already.
+        if ended_by_cr and text.startswith(b"\n"):
+            text = text[1:]
+        ended_by_cr = text.endswith(b"\r") if text else False
+        *whole, last = _LINE_END.split(text)
+        for line in whole:
+            pending.append(line)
+            yield b"".join(pending)
+            pending = []
+        if last:
+            pending.append(last)
+    if pending:
+        yield b"".join(pending)
+
+
+def _hard_line(line_number: int, line: bytes) -> HardLine | None:
+    try:
+        line.decode()
+        is_readable = b"\0" not in line and len(line) <= MAX_LINE_BYTES
+    except UnicodeDecodeError:
+        is_readable = False
+    if is_readable and DELIMITER not in line and len(line) <= LONG_LINE_BYTES:
+        return None
+    return HardLine(line_number, line.decode(errors="backslashreplace"), is_readable)
+
+
+def _read_header(file: RawFile, path: Path, line_number: int, line: bytes) -> None:
+    text = line.decode(errors="backslashreplace")
+    if not _CSV_LINE.fullmatch(text):
+        raise ValuePropsError(
+            f"its header has a quote where none may stand: it reads {text}",
+            f"Raw file {path}, line {line_number}",
+            f"Write the header as {','.join(PAYS_COLUMNS)}",
+        )
+    columns = [
+        part[1:-1].replace('""', '"') if part.startswith('"') else part
+        for part in _CSV_FIELD.findall(text + ",")
+    ]
+    counts = Counter(columns)
+    for wanted in PAYS_COLUMNS:
+        if counts[wanted] == 1:
+            continue
+        fault = "repeats" if counts[wanted] else "lacks"
+        raise ValuePropsError(
+            f"its header {fault} the column {wanted}: it reads {text}",
+            f"Raw file {path}, line {line_number}",
+            f"Name each of {', '.join(PAYS_COLUMNS)} once, spelled like this",
+        )
+    file.header_line_number, file.columns = line_number, columns
+
+
+def _refuse_utf16(path: Path, start: bytes) -> None:
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+    zeros = [byte == 0 for byte in start[:4]]
+    without_mark = zeros in ([False, True, False, True], [True, False, True, False])
+    if start.startswith(marks) or without_mark:
+        raise ValuePropsError(
+            "it is written in UTF-16 or UTF-32", f"Raw file {path}", "Write it in UTF-8"
+        )
+
+
+def _refuse_equal_contents(files: list[RawFile]) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for file in files:
+        # Two empty files double nothing.
+        if file.row_count == 0:
+            continue
+        key = (file.source_name, file.content_sha256)
+        if key in seen:
+            raise ValuePropsError(
+                f"it has the same content as {seen[key]}, which would count its rows twice",
+                f"Raw file {file.file_path}",
+                "Remove one of the two",
+            )
+        seen[key] = file.file_path
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise _changed(str(path)) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise _changed(str(path))
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _changed(file_path: str) -> ValuePropsError:
+    return ValuePropsError(
+        "it changed while the run was reading it",
+        f"Raw file {file_path}",
+        "Run again when its delivery is over",
+    )
+
+
+def _glob_escaped(path: Path) -> str:
+    """The absolute path as a pattern for DuckDB that matches just this file."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
