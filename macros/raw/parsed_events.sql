@@ -55,7 +55,7 @@ select
     position,
     quarantine_reason,
     case when quarantine_reason is not null then line end as raw_text,
-    case when not is_plain and quarantine_reason is null
+    case when not is_plain and coalesce(quarantine_reason, '') <> 'malformed'
         then {{ unknown_event_keys('json_line') }} end as unknown_keys
 from judged
 {% endmacro %}

@@ -1,0 +1,88 @@
+# Forwards to the command `value-props`; everything is installed into .venv.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+
+# Parameters of a build; empty means the default.
+RAW ?=
+OUT ?=
+AS_OF ?=
+WEEK_RULE ?=
+WEEKS ?=
+LOOKBACK ?=
+ANCHOR ?=
+MAX_QUARANTINE_RATE ?=
+ALLOW_INCOMPLETE ?=
+SCALE ?= 1
+
+PARAMETERS = --raw "$(RAW)" --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" \
+	--report-weeks "$(WEEKS)" --lookback-weeks "$(LOOKBACK)" --lookback-anchor "$(ANCHOR)" \
+	--max-quarantine-rate "$(MAX_QUARANTINE_RATE)" \
+	$(if $(filter 1 true yes,$(ALLOW_INCOMPLETE)),--allow-incomplete)
+
+.DEFAULT_GOAL := help
+.PHONY: help build check test lint format deps docs serve-docs sample bench lock clean
+
+help: ## Print the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: $(VENV)/run deps ## Build and publish: RAW= OUT= AS_OF= WEEK_RULE= WEEKS= LOOKBACK= ANCHOR= …
+	@$(BIN)/value-props build --sample-if-empty --out "$(OUT)" $(PARAMETERS)
+
+check: $(VENV)/run deps ## Check parameters and raw files, print a profile; same parameters
+	@$(BIN)/value-props check $(PARAMETERS)
+
+test: $(VENV)/dev deps lint ## Run every check
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev deps ## Formatting, lint, types, security
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/sqlfluff lint --processes 1 models tests/singular analyses
+	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive value_props
+
+format: $(VENV)/dev deps ## Format Python and SQL
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/sqlfluff fix models tests/singular analyses
+
+deps: $(VENV)/run ## Install the dbt packages, or the stand-ins if the hub is out of reach
+	@$(BIN)/value-props deps
+
+docs: $(VENV)/run deps ## Build the dbt docs site, one file: target/docs/index.html
+	@$(BIN)/value-props docs
+
+serve-docs: docs ## Serve the docs site on 127.0.0.1:8080
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory target/docs 8080
+
+sample: $(VENV)/run ## Write sample data to RAW (default data/raw): SCALE=1
+	@$(BIN)/value-props sample --scale $(SCALE) --out "$(or $(RAW),data/raw)"
+
+bench: $(VENV)/dev deps ## Measure against the bare scan and a Polars job: SCALE=10
+	$(BIN)/python -m benchmarks.run --scale $(SCALE)
+
+lock: $(VENV)/dev ## Resolve the two requirements files anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra dev --output-file requirements-dev.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml
+
+LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header
+
+clean: ## Remove what was installed and built; data/ stays
+	rm -rf $(VENV) dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run: $(VENV)/bin/python requirements.txt pyproject.toml
+	@$(if $(wildcard $(VENV)/dev),true,echo "Installing into $(VENV)")
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/run requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@touch $@

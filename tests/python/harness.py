@@ -1,0 +1,85 @@
+"""Runs the real project on a raw folder in this process, as often as a test likes."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from raw_data import RawCase
+from reference import MART_COLUMNS, Parameters
+from value_props import database, raw_files
+from value_props.project import Dbt, NodeOutcome
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS_ONLY = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+
+
+@dataclass
+class Pipeline:
+    """The project, parsed once, over one raw folder whose files a test replaces.
+
+    Args:
+        folder: for the raw files, the database and what dbt writes.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.raw_path = self.folder / "raw"
+        self.raw_path.mkdir()
+        self.database = self.folder / "value_props.duckdb"
+        self.dbt = Dbt(
+            ROOT, self.database, self.folder / "target", {"raw_path": str(self.raw_path)}
+        )
+        self.dbt.parse()
+
+    def write(self, case: RawCase) -> None:
+        """Replace the raw files."""
+        shutil.rmtree(self.raw_path)
+        case.write(self.raw_path)
+
+    def run(
+        self, dbt_vars: dict[str, str], options: tuple[str, ...] = MODELS_ONLY
+    ) -> list[NodeOutcome]:
+        """Inspect the raw files and build into a fresh database.
+
+        Raises:
+            ValuePropsError: a raw file stops the run.
+        """
+        for path in self.folder.glob("value_props.duckdb*"):
+            path.unlink()
+        self.dbt.dbt_vars = {"raw_path": str(self.raw_path), **dbt_vars}
+        raw_files.forget()
+        inventory = raw_files.inspect(self.raw_path, self.folder / "copies")
+        raw_files.remember(self.raw_path, inventory)
+        try:
+            return self.dbt.build(options)
+        finally:
+            raw_files.forget()
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query on what was built."""
+        with database.opened(self.database) as connection:
+            return connection.execute(sql).fetchall()
+
+    def mart(self) -> list[tuple[Any, ...]]:
+        """fct_prints in the order of final.csv."""
+        with database.opened(self.database) as connection:
+            result = connection.execute(database.EXPORT_QUERY)
+            assert tuple(column[0] for column in result.description or []) == MART_COLUMNS
+            return result.fetchall()
+
+
+def vars_of(parameters: Parameters) -> dict[str, str]:
+    """The parameters of the reference as dbt vars."""
+
+    def text_of(value: date | Decimal | bool | int | str | None) -> str:
+        if value is None:
+            return ""
+        return str(value).lower() if isinstance(value, bool) else f"{value}"
+
+    return {name: text_of(value) for name, value in vars(parameters).items()}

@@ -1,0 +1,311 @@
+"""The main job: check, build in a work folder, judge, publish."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from value_props import database, raw_files
+from value_props.errors import ExitCode, ValuePropsError
+from value_props.gate import Verdict, judge
+from value_props.lock import exclusive
+from value_props.logs import NodeProgress, log_file, logger, step
+from value_props.manifest import utc_now, write_manifest
+from value_props.packages import are_installed
+from value_props.project import Dbt
+from value_props.published import DATABASE, OUTPUTS, OutPath, remove_tree
+
+# What `check` needs of the project: the raw data, the window, and the gate's tables.
+PROFILE_OPTIONS = (
+    *("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"),
+    "--select",
+    "+quarantined_rows",
+    "+completeness_findings",
+    "+quarantine_rates",
+    "+schema_drift",
+    "+lookback_coverage",
+)
+# A run writes about half of what it reads; gzip hides some ten times its size.
+DISK_SHARE = 1.0
+GZIP_FACTOR = 10
+DISK_FLOOR_BYTES = 200 << 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks of a run.
+
+    Args:
+        project: the dbt project.
+        raw_path: folder of the raw files.
+        out_path: folder to publish to.
+        parameters: checked texts by name of the var, without the empty ones.
+        make_current: publish a week older than the published one all the same.
+        is_debug: keep dbt's debug log.
+    """
+
+    project: Path
+    raw_path: Path
+    out_path: Path
+    parameters: Mapping[str, str]
+    make_current: bool = False
+    is_debug: bool = False
+
+
+@dataclass
+class Run:
+    """One run: its id, where it works, and what it took."""
+
+    request: Request
+    folder: Path
+    run_id: str = field(default_factory=lambda: _new_run_id())
+    started_at: str = field(default_factory=utc_now)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def database(self) -> Path:
+        """The file that dbt fills; the catalogue in it is named as the published one."""
+        return self.folder / "files" / DATABASE
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a passed run is told as.
+
+    Args:
+        manifest: of the run.
+        folder: its files.
+        is_current: whether the stable names show it.
+        packages: where the dbt packages came from.
+    """
+
+    manifest: dict[str, Any]
+    folder: Path
+    is_current: bool
+
+
+def build(request: Request) -> Published:
+    """Build the marts and publish them; on any failure the published files stay.
+
+    Raises:
+        ValuePropsError: with the exit code that tells what failed.
+    """
+    out = OutPath(request.out_path)
+    out.prepare()
+    run = Run(request, out.work)
+    with exclusive(out.lock, run.run_id):
+        out.sweep()
+        (run.folder / "files").mkdir(parents=True)
+        with log_file(run.folder / "run.log"), _kept_on_failure(out):
+            logger.info("step=start run_id=%s raw_path=%s", run.run_id, request.raw_path)
+            verdict = _build_and_judge(run, out)
+            if verdict.problems:
+                raise _gate_error(verdict, out)
+            with _unpublished():
+                return _publish(run, out, verdict)
+
+
+def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
+    """Read the raw data and resolve the window, and build nothing that stays.
+
+    Returns:
+        Tables to show, by name, and the verdict on the raw data.
+
+    Raises:
+        ValuePropsError: the run could not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="value_props_check_") as scratch:
+        run = Run(request, Path(scratch))
+        run.database.parent.mkdir()
+        dbt = _dbt(run, Path(scratch) / "target")
+        with _inspected(run, dbt):
+            outcomes = _run_dbt(run, dbt, PROFILE_OPTIONS)
+        verdict = judge(outcomes, run.database)
+        queries = {
+            "window": "select * from intermediate.int_run_window",
+            "files": "select * from quality.row_reconciliation order by source_name, file_name",
+            "quarantine": "select source_name, quarantine_reason, count(*) as row_count"
+            " from quality.quarantined_rows group by all order by all",
+            "drift": "select * from quality.schema_drift order by all",
+            "lookback": "select * from quality.lookback_coverage order by all",
+        }
+        return {name: database.rows(run.database, sql) for name, sql in queries.items()}, verdict
+
+
+def _build_and_judge(run: Run, out: OutPath) -> Verdict:
+    dbt = _dbt(run, out.cache / "dbt")
+    with _inspected(run, dbt) as inventory:
+        with step("carry_over", run.seconds) as fields:
+            fields["tables"] = database.carry_over_snapshots(
+                out.current / DATABASE, run.database
+            )
+        outcomes = _run_dbt(run, dbt)
+        inventory.check_unchanged()
+    with step("judge", run.seconds) as fields:
+        verdict = judge(outcomes, run.database)
+        fields.update(problems=len(verdict.problems), warnings=len(verdict.warnings))
+    return verdict
+
+
+def _dbt(run: Run, target_path: Path) -> Dbt:
+    request = run.request
+    if not are_installed(request.project):
+        raise ValuePropsError(
+            "they are not installed",
+            f"dbt packages in {request.project / 'dbt_packages'}",
+            "Run `value-props deps`",
+        )
+    dbt_vars = {**request.parameters, "raw_path": str(request.raw_path.absolute())}
+    return Dbt(request.project, run.database, target_path, dbt_vars, request.is_debug)
+
+
+@contextmanager
+def _inspected(run: Run, dbt: Dbt) -> Iterator[raw_files.Inventory]:
+    """Hash the raw files while dbt parses the project; hand them to the dbt model."""
+    request = run.request
+    found = raw_files.find_raw_files(request.raw_path)
+    _refuse_full_disk(run, found)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        inspection = pool.submit(_inspect, run)
+        with step("parse", run.seconds):
+            dbt.parse()
+        inventory = inspection.result()
+    raw_files.remember(request.raw_path, inventory)
+    try:
+        yield inventory
+    finally:
+        raw_files.forget()
+
+
+def _inspect(run: Run) -> raw_files.Inventory:
+    with step("inspect", run.seconds) as fields:
+        inventory = raw_files.inspect(run.request.raw_path, run.folder / "copies")
+        fields["files"] = len(inventory.files)
+        fields["bytes"] = sum(file.size_bytes for file in inventory.files)
+        fields["rows"] = sum(file.row_count for file in inventory.files)
+    return inventory
+
+
+def _run_dbt(run: Run, dbt: Dbt, options: tuple[str, ...] = ()) -> list[Any]:
+    with step("dbt", run.seconds) as fields, NodeProgress() as progress:
+        outcomes = dbt.build(options, progress.on_event)
+        fields["nodes"] = len(outcomes)
+    for kind in ("model", "test"):
+        run.seconds[f"dbt_{kind}s"] = round(
+            sum(item.seconds for item in outcomes if kind in item.kind), 3
+        )
+    return outcomes
+
+
+def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
+    request = run.request
+    files = run.folder / "files"
+    with step("export", run.seconds):
+        database.export(run.database, files)
+    with step("manifest", run.seconds):
+        facts = {
+            "run_id": run.run_id,
+            "started_at": run.started_at,
+            "raw_path": str(request.raw_path),
+            "seconds": run.seconds,
+        }
+        manifest = write_manifest(files, request.project, facts, verdict)
+    with step("publish", run.seconds) as fields:
+        is_current = request.make_current or not _is_older_than_current(manifest, out)
+        shutil.copyfile(run.folder / "run.log", files / "run.log")
+        out.add_run(files, run.run_id)
+        if is_current:
+            out.switch_to(run.run_id)
+            remove_tree(out.last_run)
+        out.prune()
+        fields.update(run_id=run.run_id, current=is_current)
+    remove_tree(out.work)
+    return Published(manifest, out.runs / run.run_id, is_current)
+
+
+def _is_older_than_current(manifest: dict[str, Any], out: OutPath) -> bool:
+    current = out.current_run_id()
+    if current is None:
+        return False
+    try:
+        published = out.manifest_of(current)["window"]["last_week_start_date"]
+    except (ValuePropsError, KeyError):
+        logger.warning("step=publish problem=the current manifest is unreadable, it is replaced")
+        return False
+    return bool(manifest["window"]["last_week_start_date"] < published)
+
+
+@contextmanager
+def _kept_on_failure(out: OutPath) -> Iterator[None]:
+    """Keep the work of a failed run, so that its rows can be looked at."""
+    try:
+        yield
+    except BaseException as error:
+        logger.info("step=failed error=%s", error)
+        with suppress(OSError):
+            remove_tree(out.last_run)
+            files = out.work / "files"
+            for name in OUTPUTS[:2]:
+                (files / name).unlink(missing_ok=True)
+            files.rename(out.last_run)
+            (out.work / "run.log").rename(out.last_run / "run.log")
+            remove_tree(out.work)
+        raise
+
+
+@contextmanager
+def _unpublished() -> Iterator[None]:
+    """Whatever fails once the gate is passed is a failure to publish."""
+    try:
+        yield
+    except Exception as error:
+        raise ValuePropsError(
+            f"the run passed, but its files could not be published ({error})",
+            "Publishing",
+            "See that the out path can be written and has room, and run again",
+            ExitCode.NOT_PUBLISHED,
+        ) from error
+
+
+def _gate_error(verdict: Verdict, out: OutPath) -> ValuePropsError:
+    return ValuePropsError(
+        "the data failed the gate, and the published files are as they were. "
+        + ". ".join(verdict.problems),
+        "Run",
+        f"The failed run's tables are in {out.last_run / DATABASE}, its log beside it",
+        ExitCode.GATE_FAILED,
+    )
+
+
+def _refuse_full_disk(run: Run, found: list[raw_files.RawFile]) -> None:
+    needed = DISK_FLOOR_BYTES
+    for file in found:
+        factor = GZIP_FACTOR if file.file_name.endswith(".gz") else 1
+        with suppress(OSError):
+            needed += int(Path(file.file_path).stat().st_size * factor * DISK_SHARE)
+    free = shutil.disk_usage(run.folder).free
+    if free < needed:
+        raise ValuePropsError(
+            f"{free >> 20:,} MiB are free, and the run may need {needed >> 20:,} MiB",
+            f"Disk of {run.folder}",
+            "Free some room, or name another out path",
+        )
+
+
+def _new_run_id() -> str:
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def as_json(tables: dict[str, list[dict[str, Any]]]) -> str:
+    """Tables as JSON, dates and decimals as text."""
+    return json.dumps(tables, indent=2, default=str, ensure_ascii=False)

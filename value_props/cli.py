@@ -1,0 +1,307 @@
+"""The command line: `value-props`. It turns errors into a paragraph and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from value_props import __version__
+from value_props.errors import ExitCode, ValuePropsError
+from value_props.parameters import PARAMETERS, check_parameters
+from value_props.project import find_project
+
+DEFAULT_RAW = Path("data/raw")
+DEFAULT_OUT = Path("data/out")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _parameter_options(command: Command) -> Command:
+    for parameter in reversed(PARAMETERS):
+        is_flag = parameter.name == "allow_incomplete"
+        default = f" Default: {parameter.default}." if parameter.default and not is_flag else ""
+        option = click.option(
+            parameter.flag,
+            parameter.name,
+            help=parameter.meaning + default,
+            metavar=None if is_flag else parameter.name.upper(),
+            **({"is_flag": True} if is_flag else {"default": ""}),
+        )
+        command = option(command)
+    return command
+
+
+_raw_option = click.option(
+    "--raw",
+    default="",
+    metavar="FOLDER",
+    help=f"Folder of the raw files. Default: {DEFAULT_RAW}.",
+)
+_out_option = click.option(
+    "--out", default="", metavar="FOLDER", help=f"Folder to publish to. Default: {DEFAULT_OUT}."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+@click.option("--debug", is_flag=True, help="Log every model and test, and show tracebacks.")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """Build and publish which value props were shown, clicked and paid with.
+
+    Exit codes: 0 published, 1 the data failed the gate, 2 cannot run, 3 another run holds the
+    lock, 4 passed but not published.
+    """
+    from value_props import logs
+
+    context.obj = debug
+    logs.configure(debug)
+
+
+@cli.command()
+@_raw_option
+@_out_option
+@_parameter_options
+@click.option(
+    "--make-current", is_flag=True, help="Publish a week older than the published one, too."
+)
+@click.option(
+    "--sample-if-empty", is_flag=True, help="Write sample data first if there is no raw file."
+)
+@click.pass_obj
+def build(
+    debug: bool, raw: str, out: str, make_current: bool, sample_if_empty: bool, **given: Any
+) -> None:
+    """Build the marts, run the gate, and publish."""
+    from value_props import build as job
+
+    request = _request(debug, raw, out, given, make_current)
+    if sample_if_empty:
+        _sample_if_empty(request.raw_path)
+    published = job.build(request)
+    _tell(published, request.out_path)
+
+
+@cli.command()
+@_raw_option
+@_parameter_options
+@click.option("--json", "is_json", is_flag=True, help="Print the profile as JSON.")
+@click.pass_obj
+def check(debug: bool, raw: str, is_json: bool, **given: Any) -> None:
+    """Check parameters and raw files, resolve the window, and print a profile."""
+    from value_props import build as job
+
+    tables, verdict = job.check(_request(debug, raw, "", given, False))
+    if is_json:
+        click.echo(job.as_json(tables))
+    else:
+        for name, rows in tables.items():
+            _print_table(name, rows)
+    for warning in verdict.warnings:
+        click.echo(f"Warning: {warning}.")
+    if verdict.problems:
+        raise ValuePropsError(
+            "a build would fail the gate. " + ". ".join(verdict.problems),
+            "Raw data",
+            "Mend the files or change the parameters",
+            ExitCode.GATE_FAILED,
+        )
+
+
+@cli.command()
+@click.option("--out", default=str(DEFAULT_RAW), show_default=True, metavar="FOLDER")
+@click.option("--scale", default=1.0, show_default=True, help="0.001 to 100 times the public case.")
+@click.option("--seed", default=7, show_default=True, help="Other numbers give other data.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+def sample(out: str, scale: float, seed: int, overwrite: bool) -> None:
+    """Write sample raw data in the shape of the public case."""
+    from value_props.sample import write_sample
+
+    try:
+        summary = write_sample(Path(out), scale, seed, overwrite=overwrite)
+    except (FileExistsError, ValueError) as error:
+        raise ValuePropsError(
+            str(error).rstrip("."), "Sample data", "Change --out or --scale, or say --overwrite"
+        ) from error
+    counts = ", ".join(f"{count:,} {name}" for name, count in summary.rows.items())
+    click.echo(f"Wrote {counts} of {summary.users:,} users to {out}.")
+
+
+@cli.command()
+@_out_option
+@click.option("--to", "run_id", default=None, metavar="RUN", help="Default: the run before.")
+def rollback(out: str, run_id: str | None) -> None:
+    """Make an older passed run the published one again."""
+    from value_props.lock import exclusive
+    from value_props.published import OutPath, roll_back
+
+    out_path = _existing_out(out)
+    with exclusive(out_path.lock, "rollback"):
+        now = roll_back(OutPath(out_path.root), run_id)
+    click.echo(f"Current is run {now} again: {_week(out_path.manifest_of(now))}.")
+
+
+@cli.command()
+@_out_option
+def verify(out: str) -> None:
+    """Hash the published files again and compare them with the manifest."""
+    out_path = _existing_out(out)
+    run_id = out_path.current_run_id()
+    if run_id is None:
+        raise ValuePropsError(
+            "nothing is published there", f"Out path {out_path.root}", "Run `value-props build`"
+        )
+    faults = out_path.verify(run_id)
+    if faults:
+        raise ValuePropsError(
+            "; ".join(faults),
+            f"Run {run_id}",
+            "Build again, or go back with `value-props rollback`",
+            ExitCode.GATE_FAILED,
+        )
+    click.echo(f"Run {run_id}: all files are as they were published.")
+
+
+@cli.command()
+def deps() -> None:
+    """Install the dbt packages, or the stand-ins where the hub can't be reached."""
+    from value_props.packages import install_packages
+
+    click.echo(install_packages(find_project(), os.environ.get("DBT_PACKAGES", "")))
+
+
+@cli.command()
+@_out_option
+def docs(out: str) -> None:
+    """Write the dbt docs site as one file that works offline."""
+    from value_props.docs import write_docs
+    from value_props.published import DATABASE
+
+    page = write_docs(find_project(), (Path(out) if out else DEFAULT_OUT).absolute() / DATABASE)
+    click.echo(f"Wrote {page}")
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    is_debug = "--debug" in sys.argv
+    try:
+        cli.main(standalone_mode=False)
+        code = int(ExitCode.PUBLISHED)
+    except click.ClickException as error:
+        error.show()
+        code = int(ExitCode.CANNOT_RUN)
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. The published files are as they were.", err=True)
+        code = int(ExitCode.CANNOT_RUN)
+    except ValuePropsError as error:
+        code = int(error.exit_code)
+        _complain(str(error), code, is_debug)
+    except Exception as error:
+        code = int(ExitCode.CANNOT_RUN)
+        _complain(f"Unexpected {type(error).__name__}: {error}", code, is_debug)
+    sys.exit(code)
+
+
+def _complain(message: str, code: int, is_debug: bool) -> None:
+    if is_debug:
+        traceback.print_exc()
+    text = textwrap.fill(message, 100, break_long_words=False, break_on_hyphens=False)
+    click.echo(f"\n{text}\n(exit {code})", err=True)
+
+
+def _request(debug: bool, raw: str, out: str, given: dict[str, Any], make_current: bool) -> Any:
+    from value_props.build import Request
+
+    given["allow_incomplete"] = "true" if given["allow_incomplete"] else ""
+    return Request(
+        project=find_project(),
+        raw_path=Path(raw) if raw else DEFAULT_RAW,
+        out_path=Path(out) if out else DEFAULT_OUT,
+        parameters=check_parameters(given),
+        make_current=make_current,
+        is_debug=debug,
+    )
+
+
+def _existing_out(out: str) -> Any:
+    from value_props.published import OutPath
+
+    root = Path(out) if out else DEFAULT_OUT
+    if not root.is_dir():
+        raise ValuePropsError(
+            "there is no such folder", f"Out path {root}", "Run `value-props build`"
+        )
+    return OutPath(root)
+
+
+def _sample_if_empty(raw_path: Path) -> None:
+    from value_props.raw_files import PATTERNS
+    from value_props.sample import write_sample
+
+    names = [path.name for path in raw_path.iterdir()] if raw_path.is_dir() else []
+    if any(pattern.fullmatch(name) for pattern in PATTERNS.values() for name in names):
+        return
+    write_sample(raw_path)
+    click.echo(f"There was no raw data in {raw_path}: wrote sample data of the public case's shape.")
+
+
+def _tell(published: Any, out_path: Path) -> None:
+    manifest = published.manifest
+    read = sum(row["rows_read"] for row in manifest["inputs"])
+    kept = sum(row["rows_kept"] for row in manifest["inputs"])
+    quarantined = sum(row["rows_quarantined"] for row in manifest["inputs"])
+    folder = out_path if published.is_current else published.folder
+    for warning in manifest["warnings"]:
+        click.echo(f"Warning: {warning}.")
+    click.echo(f"Published {_week(manifest)}.")
+    click.echo(
+        f"Rows: {read:,} read, {kept:,} kept, {quarantined:,} quarantined;"
+        f" {manifest['rows_in_mart']:,} in the mart."
+    )
+    for output in manifest["outputs"]:
+        click.echo(f"  {folder / output['name']}")
+    click.echo(f"  {folder / 'manifest.json'}")
+    if not published.is_current:
+        click.echo(
+            "The published week is newer, so this run is kept but is not current;"
+            " --make-current would make it so."
+        )
+
+
+def _week(manifest: dict[str, Any]) -> str:
+    weeks = manifest["report_weeks"]
+    first, last = weeks[0], weeks[-1]
+    span = f"week {last['iso_week']}"
+    if len(weeks) > 1:
+        span = f"weeks {first['iso_week']} to {last['iso_week']}"
+    window = manifest["window"]
+    return f"{span} ({first['week_start_date']} to {window['report_end_date']})"
+
+
+def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        click.echo(f"{title}: none\n")
+        return
+    if len(rows) == 1:
+        click.echo(f"{title}:")
+        for name, value in rows[0].items():
+            click.echo(f"  {name}: {value}")
+        click.echo()
+        return
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console(width=max(100, Console().width)).print(table)

@@ -1,0 +1,103 @@
+"""What a run does with the DuckDB file besides dbt: carry over, read, export."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+# Files that clients older than DuckDB 2.0 can open; the same as in profiles.yml.
+CONFIG = {"storage_compatibility_version": "v1.5.0"}
+
+EXPORT_QUERY = "select * from marts.fct_prints order by print_date, user_id, position, value_prop"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to a run's own file, in UTC; closing it writes the file out."""
+    connection = duckdb.connect(str(path), config=dict(CONFIG))
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def carry_over_snapshots(published: Path, database: Path) -> int:
+    """Copy the snapshot tables of the last published file into a new one.
+
+    Args:
+        published: the last published file; need not exist.
+        database: the file of the run, without snapshots yet.
+
+    Returns:
+        How many tables came over.
+    """
+    if not published.exists():
+        return 0
+    with opened(database) as connection:
+        copy = database.with_name("published.duckdb")
+        try:
+            _attach(connection, published)
+        except duckdb.Error:
+            # Somebody has the file open for writing; its bytes can be read all the same.
+            shutil.copyfile(published, copy)
+            _attach(connection, copy)
+        tables = connection.execute(
+            "select table_name from information_schema.tables"
+            " where table_catalog = 'published' and table_schema = 'snapshots' order by all"
+        ).fetchall()
+        connection.execute("create schema if not exists snapshots")
+        for (table,) in tables:
+            name = _quoted(table)
+            connection.execute(
+                f"create table snapshots.{name} as from published.snapshots.{name}"  # nosec B608
+            )
+        connection.execute("detach published")
+        copy.unlink(missing_ok=True)
+    return len(tables)
+
+
+def export(database: Path, folder: Path) -> None:
+    """Write final.csv and final.parquet, in the order of the mart's readers.
+
+    One thread, so that the same rows give the same bytes on every machine.
+    """
+    csv_path, parquet_path = _literal(folder / "final.csv"), _literal(folder / "final.parquet")
+    with opened(database) as connection:
+        connection.execute(f"create temporary table final as {EXPORT_QUERY}")
+        connection.execute("set threads = 1")
+        connection.execute(
+            f"copy final to {csv_path} (format csv, header, delimiter ',', quote '\"',"
+            " escape '\"', dateformat '%Y-%m-%d')"
+        )
+        connection.execute(
+            f"copy final to {parquet_path} (format parquet, compression zstd)"
+        )
+
+
+def rows(database: Path, query: str) -> list[dict[str, Any]]:
+    """The rows of a query, each by column name; empty where a table is missing."""
+    with opened(database) as connection:
+        try:
+            result = connection.execute(query)
+        except duckdb.CatalogException:
+            return []
+        names = [column[0] for column in result.description or []]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    connection.execute(f"attach {_literal(path)} as published (read_only)")
+
+
+def _literal(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

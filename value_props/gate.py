@@ -1,0 +1,141 @@
+"""Judge a dbt run: may it be published, and if not, what should the user do?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from value_props import database
+from value_props.errors import ExitCode, ValuePropsError
+from value_props.project import NodeOutcome
+
+# Singular tests that only repeat what the quality tables say in full.
+_TOLD_BY_TABLES = {
+    "assert_quarantine_rate_is_allowed",
+    "assert_report_weeks_have_prints",
+    "assert_report_days_have_prints",
+    "assert_sources_reach_the_report_end",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate found.
+
+    Args:
+        problems: a sentence each; none means that the run may be published.
+        warnings: a sentence each.
+        tests: how many tests ended with each status.
+    """
+
+    problems: list[str]
+    warnings: list[str]
+    tests: dict[str, int]
+
+
+def judge(outcomes: Sequence[NodeOutcome], work_database: Path) -> Verdict:
+    """Weigh the outcomes of a dbt run and the quality tables that it filled.
+
+    Raises:
+        ValuePropsError: a model could not be built (exit code CANNOT_RUN).
+    """
+    _refuse_errors(outcomes)
+    tests: dict[str, int] = defaultdict(int)
+    for outcome in outcomes:
+        if outcome.kind in ("test", "unit_test"):
+            tests[outcome.status] += 1
+    problems = [*_high_rates(work_database), *_missing(work_database, "error")]
+    problems += [
+        _test_sentence(outcome)
+        for outcome in outcomes
+        if outcome.status == "fail" and (outcome.name not in _TOLD_BY_TABLES or not problems)
+    ]
+    warnings = [*_missing(work_database, "warn"), *_warnings(work_database)]
+    warnings += [
+        _test_sentence(outcome)
+        for outcome in outcomes
+        if outcome.status == "warn" and outcome.name != "assert_run_has_no_warnings"
+    ]
+    return Verdict(problems, warnings, dict(tests))
+
+
+def _refuse_errors(outcomes: Sequence[NodeOutcome]) -> None:
+    errors = [outcome for outcome in outcomes if outcome.status == "error"]
+    if errors:
+        first = errors[0]
+        message = " ".join(first.message.split())
+        raise ValuePropsError(
+            f"it could not be built: {message[:600]}",
+            f"{first.kind.replace('_', ' ').capitalize()} {first.name}",
+            "Mend what it names and run again; --debug shows more",
+            ExitCode.CANNOT_RUN,
+        )
+
+
+def _test_sentence(outcome: NodeOutcome) -> str:
+    rows = f"{outcome.failures:,} row{'' if outcome.failures == 1 else 's'}"
+    where = outcome.failures_table.split(".", 1)[-1]
+    look = f": select * from {where}" if where and outcome.kind == "test" else ""
+    return f"Test {outcome.name}: {rows}{look}"
+
+
+def _high_rates(path: Path) -> list[str]:
+    return [
+        f"Source {row['source_name']}: {row['rows_bad']:,} of {row['rows_read']:,} rows are"
+        f" quarantined ({row['quarantine_rate']:.2%}; allowed are"
+        f" {float(row['max_quarantine_rate']):.2%}): select * from quality.quarantined_rows."
+        " Have the files mended, or raise --max-quarantine-rate"
+        for row in database.rows(
+            path, "select * from quality.quarantine_rates where is_too_high order by all"
+        )
+    ]
+
+
+def _missing(path: Path, severity: str) -> list[str]:
+    query = (
+        "select rule, source_name, list(cast(missing_date as varchar) order by missing_date)"
+        " as days from quality.completeness_findings"
+        f" where severity = '{severity}' group by all order by all"  # nosec B608
+    )
+    sentences = []
+    for row in database.rows(path, query):
+        days = [day for day in row["days"] if day]
+        source = f"Source {row['source_name']}"
+        if row["rule"] == "report_week_without_prints":
+            weeks = f"the report week of {_listed(days)}" if days else "any week"
+            sentences.append(
+                f"{source}: no print in {weeks}. Deliver its files, or choose another week with"
+                " --as-of, --week-rule or --report-weeks"
+            )
+        elif row["rule"] == "report_day_without_prints":
+            sentences.append(
+                f"{source}: no print on {_listed(days)}. Deliver the days, choose another"
+                " cut-off with --as-of, or accept it with --allow-incomplete"
+            )
+        else:
+            sentences.append(
+                f"{source}: nothing from {_listed(days)} on, though the report needs it; its"
+                " silence would look like no click or no payment. Deliver the days, choose an"
+                " earlier cut-off with --as-of, or accept it with --allow-incomplete"
+            )
+    return sentences
+
+
+def _warnings(path: Path) -> list[str]:
+    texts = {
+        "empty_file": "Raw file {subject} ({source_name}) holds no row",
+        "unknown_value_prop": "Value prop {subject} is not in the catalogue ({row_count:,} rows)",
+        "orphan_taps": "{row_count:,} taps without a print: {subject}",
+        "short_lookback": "The lookback of {subject} begins before the data does: {source_name}"
+        " covers {row_count} days of it",
+        "schema_drift": "Unknown field in {source_name}: {subject} ({row_count:,} rows)",
+    }
+    found = database.rows(path, "select * from quality.run_warnings order by all")
+    return [texts[row["rule"]].format(**row) for row in found]
+
+
+def _listed(days: list[str]) -> str:
+    shown = ", ".join(days[:7])
+    return shown if len(days) <= 7 else f"{shown} and {len(days) - 7} more"

@@ -1,0 +1,48 @@
+"""One build at a time: a lock that ends with the process that holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from value_props.errors import ExitCode, ValuePropsError
+
+
+@contextmanager
+def exclusive(lock_path: Path, run_id: str) -> Iterator[None]:
+    """Hold the lock while the block runs; the system frees it however the process ends.
+
+    Raises:
+        ValuePropsError: another process holds it (exit code LOCKED).
+    """
+    descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValuePropsError(
+                f"another run holds the lock: {_holder(descriptor)}",
+                f"Lock {lock_path}",
+                "Wait until it is over and run again",
+                ExitCode.LOCKED,
+            ) from error
+        holder = {"run_id": run_id, "pid": os.getpid(), "host": socket.gethostname()}
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        holder = json.loads(os.pread(descriptor, 4096, 0))
+        return f"run {holder['run_id']}, process {holder['pid']} on {holder['host']}"
+    except (ValueError, KeyError):
+        return "a run that has just begun or ended"

@@ -1,0 +1,106 @@
+"""Logging of a run: one line a step, to stderr and to the log file of the run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+logger = logging.getLogger("value_props")
+
+_FORMAT = "%(asctime)sZ %(levelname)s %(message)s"
+_TIME = "%Y-%m-%dT%H:%M:%S"
+
+
+def configure(is_debug: bool) -> None:
+    """Send the log to stderr: steps, and with is_debug every model and test."""
+    logger.handlers.clear()
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG)
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.DEBUG if is_debug else logging.INFO)
+    handler.setFormatter(_formatter())
+    logger.addHandler(handler)
+
+
+@contextmanager
+def log_file(path: Path) -> Iterator[None]:
+    """Write every line, DEBUG included, to a file as well."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(_formatter())
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def step(name: str, seconds: dict[str, float], **fields: Any) -> Iterator[dict[str, Any]]:
+    """Time a step and log one line at its end.
+
+    Args:
+        name: of the step.
+        seconds: where its wall time goes, by name.
+        fields: logged with it; the block may add more to the dictionary it is given.
+    """
+    start = time.monotonic()
+    logger.debug("step=%s status=started", name)
+    try:
+        yield fields
+    except BaseException:
+        logger.debug("step=%s status=failed seconds=%.2f", name, time.monotonic() - start)
+        raise
+    seconds[name] = round(time.monotonic() - start, 3)
+    details = "".join(f" {key}={value}" for key, value in fields.items())
+    logger.info("step=%s seconds=%.2f%s", name, seconds[name], details)
+
+
+class NodeProgress:
+    """Follows the models and tests of a dbt run: a bar in a terminal, DEBUG lines always."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description:<48.48}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("dbt build", total=None)
+
+    def __enter__(self) -> NodeProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def on_event(self, event: Any) -> None:
+        """Take an event of dbt: the ones that say that a node is done count."""
+        if event.info.name != "NodeFinished":
+            return
+        node = event.data.node_info
+        logger.debug(
+            "node=%s kind=%s status=%s", node.node_name, node.resource_type, node.node_status
+        )
+        self._bar.update(self._task, advance=1, description=node.node_name)
+
+    def expect(self, count: int) -> None:
+        """Say how many nodes there are."""
+        self._bar.update(self._task, total=count)
+
+
+def _formatter() -> logging.Formatter:
+    formatter = logging.Formatter(_FORMAT, _TIME)
+    formatter.converter = time.gmtime
+    return formatter

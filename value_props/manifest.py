@@ -1,0 +1,185 @@
+"""manifest.json: what a run read, decided and wrote."""
+
+from __future__ import annotations
+
+import datetime
+import filecmp
+import importlib.metadata
+import json
+import platform
+import shutil
+import subprocess  # nosec B404
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from value_props import database
+from value_props.gate import Verdict
+from value_props.published import MANIFEST, OUTPUTS, sha256_of
+
+FORMAT_VERSION = 1
+
+
+def write_manifest(
+    folder: Path,
+    project: Path,
+    run: dict[str, Any],
+    verdict: Verdict,
+) -> dict[str, Any]:
+    """Describe the finished files of a folder, in that folder.
+
+    Args:
+        folder: holds the outputs of the run.
+        project: the dbt project.
+        run: run_id, started_at, raw_path and seconds per step.
+        verdict: of the gate.
+
+    Returns:
+        The manifest as it was written.
+    """
+    path = folder / "value_props.duckdb"
+    window = database.rows(path, "select * from intermediate.int_run_window")[0]
+    parameters = (
+        "run_date",
+        "as_of_date",
+        "week_rule",
+        "report_weeks",
+        "lookback_weeks",
+        "lookback_anchor",
+        "max_quarantine_rate",
+        "allow_incomplete",
+    )
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "status": "published",
+        **run,
+        "ended_at": utc_now(),
+        "parameters": {
+            "raw_path": run["raw_path"],
+            **{name: window[name] for name in parameters},
+        },
+        "window": {name: value for name, value in window.items() if name not in parameters},
+        "report_weeks": _report_weeks(path),
+        "rows_in_mart": database.rows(path, "select count(*) as n from marts.fct_prints")[0]["n"],
+        "inputs": _inputs(path),
+        "outputs": [
+            {
+                "name": name,
+                "path": name,
+                "size_bytes": (folder / name).stat().st_size,
+                "sha256": sha256_of(folder / name),
+            }
+            for name in OUTPUTS
+        ],
+        "warnings": verdict.warnings,
+        "tests": verdict.tests,
+        "versions": versions(project),
+        "git_commit": git_commit(project),
+    }
+    text = json.dumps(manifest, indent=2, default=_as_json, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def utc_now() -> str:
+    """The time now, UTC, to the second: `2020-11-30T06:00:00Z`."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def versions(project: Path) -> dict[str, Any]:
+    """The versions of what computed the run, the dbt packages included."""
+    distributions = ("value-props", "dbt-core", "dbt-duckdb", "duckdb")
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in distributions},
+        "dbt_packages": {"installed_from": packages_origin(project), **_packages(project)},
+    }
+
+
+def packages_origin(project: Path) -> str:
+    """Whether dbt_packages/ holds the hub's packages or the stand-ins: hub or standin."""
+    stand_in, installed = (
+        folder / "dbt_utils" / "dbt_project.yml"
+        for folder in (project / "packages", project / "dbt_packages")
+    )
+    is_stand_in = installed.is_file() and filecmp.cmp(stand_in, installed, shallow=False)
+    return "standin" if is_stand_in else "hub"
+
+
+def git_commit(project: Path) -> str | None:
+    """The commit of the project, with `-dirty` where files differ; None without git."""
+    git = shutil.which("git")
+    if not git or not (project / ".git").exists():
+        return None
+    command = [git, "-C", str(project), "describe", "--always", "--dirty", "--abbrev=40"]
+    answer = subprocess.run(  # nosec B603
+        [*command, "--exclude", "*"], capture_output=True, text=True, check=False
+    )
+    return answer.stdout.strip() or None
+
+
+def _packages(project: Path) -> dict[str, str]:
+    locked = yaml.safe_load((project / "package-lock.yml").read_text())["packages"]
+    return {package["name"]: package["version"] for package in locked}
+
+
+def _inputs(path: Path) -> list[dict[str, Any]]:
+    query = """
+        select
+            files.source_name as source,
+            files.file_path as path,
+            files.size_bytes,
+            files.sha256,
+            counts.rows_read,
+            counts.rows_kept,
+            counts.rows_up_to_cut_off,
+            counts.rows_kept - counts.rows_up_to_cut_off as rows_after_cut_off,
+            counts.rows_quarantined,
+            counts.first_date,
+            counts.last_date,
+            files.file_name
+        from staging.raw_files as files
+        inner join quality.row_reconciliation as counts
+            using (source_name, file_name)
+        order by files.source_name, files.file_number
+    """
+    reasons: dict[tuple[str, str], dict[str, int]] = {}
+    for row in database.rows(
+        path,
+        "select source_name, file_name, quarantine_reason as reason, count(*) as n"
+        " from quality.quarantined_rows group by all order by all",
+    ):
+        by_reason = reasons.setdefault((row["source_name"], row["file_name"]), {})
+        by_reason[row["reason"]] = row["n"]
+    inputs = database.rows(path, query)
+    for row in inputs:
+        row["quarantined_by_reason"] = reasons.get((row["source"], row.pop("file_name")), {})
+    return inputs
+
+
+def _report_weeks(path: Path) -> list[dict[str, Any]]:
+    weeks: dict[str, dict[str, Any]] = {}
+    for row in database.rows(
+        path, "select * from quality.lookback_coverage order by week_start_date, source_name"
+    ):
+        week = weeks.setdefault(
+            row["iso_week"],
+            {
+                "iso_week": row["iso_week"],
+                "week_start_date": row["week_start_date"],
+                "lookback_start_date": row["lookback_start_date"],
+                "lookback_end_date": row["lookback_end_date"],
+                "days_in_lookback": row["days_in_lookback"],
+                "days_covered": {},
+            },
+        )
+        week["days_covered"][row["source_name"]] = row["days_covered"]
+    return list(weeks.values())
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    return str(value)

@@ -1,0 +1,119 @@
+"""Install the dbt packages: from the hub, or the stand-ins where it can't be reached."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess  # nosec B404
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import yaml
+
+from value_props.errors import ValuePropsError
+
+HUB = "https://hub.getdbt.com/"
+TIMEOUT_SECONDS = 3
+
+
+def install_packages(project: Path, wanted: str) -> str:
+    """Fill dbt_packages/.
+
+    dbt empties the folder before it asks the hub, so the hub is asked first, and dbt
+    installs into a folder beside it.
+
+    Args:
+        project: the dbt project.
+        wanted: hub, standin, or empty: the hub where it answers.
+
+    Returns:
+        What was done, a sentence.
+
+    Raises:
+        ValuePropsError: the hub was wanted and can't be had.
+    """
+    if wanted not in ("", "hub", "standin"):
+        raise ValuePropsError(
+            f"'{wanted}' is not allowed",
+            "Environment variable DBT_PACKAGES",
+            "Set hub or standin, or leave it empty",
+        )
+    if wanted == "standin":
+        _install_stand_ins(project)
+        return "dbt packages: the stand-ins in packages/, as asked"
+    fault = _hub_fault()
+    if not fault:
+        _install_from_hub(project)
+        return "dbt packages: from the hub, as package-lock.yml pins them"
+    if wanted == "hub":
+        raise ValuePropsError(
+            f"it cannot be reached ({fault})",
+            "dbt package hub",
+            "Try again later, or use the stand-ins with DBT_PACKAGES=standin",
+        )
+    _install_stand_ins(project)
+    return f"dbt packages: the stand-ins in packages/, since the hub does not answer ({fault})"
+
+
+def are_installed(project: Path) -> bool:
+    """Whether every package that package-lock.yml names is in dbt_packages/."""
+    locked = yaml.safe_load((project / "package-lock.yml").read_text())["packages"]
+    return all(
+        (project / "dbt_packages" / package["name"] / "dbt_project.yml").is_file()
+        for package in locked
+    )
+
+
+def _hub_fault() -> str:
+    hub = os.environ.get("DBT_PACKAGE_HUB_URL", HUB)
+    url = hub.rstrip("/") + "/api/v1/dbt-labs/dbt_utils.json"
+    if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+        return f"{hub} is no https address"
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # nosec B310
+            return "" if answer.status == 200 else f"status {answer.status}"
+    except (OSError, urllib.error.URLError) as error:
+        return str(getattr(error, "reason", error))
+
+
+def _install_from_hub(project: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=project, prefix=".dbt_deps_") as scratch:
+        folder = Path(scratch)
+        for name in ("packages.yml", "package-lock.yml"):
+            shutil.copyfile(project / name, folder / name)
+        (folder / "dbt_project.yml").write_text(
+            "name: value_props_packages\nprofile: value_props\n"
+            "flags: {send_anonymous_usage_stats: false}\n"
+        )
+        command = [sys.executable, "-m", "dbt.cli.main", "deps", "--project-dir", scratch]
+        profiles = ["--profiles-dir", str(project / "profiles")]
+        answer = subprocess.run(  # nosec B603
+            [*command, *profiles], capture_output=True, text=True, check=False, cwd=scratch
+        )
+        if answer.returncode:
+            last_lines = "\n".join(answer.stdout.strip().splitlines()[-3:])
+            raise ValuePropsError(
+                f"dbt deps failed: {last_lines}",
+                "dbt package hub",
+                "Try again later, or use the stand-ins with DBT_PACKAGES=standin",
+            )
+        _replace_packages(project, folder / "dbt_packages")
+
+
+def _install_stand_ins(project: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=project, prefix=".dbt_deps_") as scratch:
+        copies = Path(scratch) / "dbt_packages"
+        shutil.copytree(project / "packages", copies, ignore=shutil.ignore_patterns("README.md"))
+        _replace_packages(project, copies)
+
+
+def _replace_packages(project: Path, filled: Path) -> None:
+    installed = project / "dbt_packages"
+    if installed.is_symlink():
+        installed.unlink()
+    elif installed.exists():
+        installed.rename(filled.parent / "old")
+    filled.rename(installed)

@@ -1,0 +1,167 @@
+"""Where the dbt project is, and one way to run dbt in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from value_props.errors import ValuePropsError
+
+EventCallback = Callable[[Any], None]
+
+
+@dataclass(frozen=True)
+class NodeOutcome:
+    """What became of one node of a dbt run.
+
+    Args:
+        name: of the model or test.
+        kind: resource type: model, test, unit_test, seed, snapshot.
+        status: success, pass, warn, fail, error or skipped.
+        failures: failing rows of a test.
+        seconds: wall time.
+        message: what dbt says of it.
+        failures_table: where the failing rows are, or empty.
+    """
+
+    name: str
+    kind: str
+    status: str
+    failures: int
+    seconds: float
+    message: str
+    failures_table: str
+
+
+def find_project() -> Path:
+    """The folder of dbt_project.yml: the current one, or the one this package lies in.
+
+    Raises:
+        ValuePropsError: neither holds a project.
+    """
+    for folder in (Path.cwd(), Path(__file__).resolve().parents[1]):
+        if (folder / "dbt_project.yml").is_file() and (folder / "value_props").is_dir():
+            return folder
+    raise ValuePropsError(
+        "there is no dbt_project.yml here",
+        f"Folder {Path.cwd()}",
+        "Change to the root of the value-props repository",
+    )
+
+
+@contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Set variables of the environment, and put back what was there."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@dataclass
+class Dbt:
+    """dbt over one database file and one target folder.
+
+    Args:
+        project: folder of dbt_project.yml.
+        database: the DuckDB file that the run fills.
+        target_path: where dbt keeps its artifacts and its parsed project.
+        dbt_vars: passed as --vars; the same vars from run to run keep the parsed project.
+        is_debug: dbt writes its debug log.
+    """
+
+    project: Path
+    database: Path
+    target_path: Path
+    dbt_vars: Mapping[str, str]
+    is_debug: bool = False
+    manifest: Any = None
+
+    def parse(self) -> None:
+        """Load the project; the next build need not do it again."""
+        self.manifest = self._invoke(["parse"], None)
+
+    def build(
+        self, options: Sequence[str] = (), on_event: EventCallback | None = None
+    ) -> list[NodeOutcome]:
+        """Run models and tests in the order of their graph.
+
+        Args:
+            options: further options of `dbt build`.
+            on_event: called with every event of dbt.
+
+        Raises:
+            ValuePropsError: dbt could not start.
+        """
+        result = self._invoke(["build", *options], on_event)
+        return [_outcome_of(item) for item in result.results]
+
+    def generate_docs(self, has_catalog: bool) -> None:
+        """Write the docs site as one file, static_index.html in the target folder.
+
+        Args:
+            has_catalog: whether the database holds the models.
+        """
+        self._invoke(
+            ["docs", "generate", "--static", *([] if has_catalog else ["--empty-catalog"])], None
+        )
+
+    def _invoke(self, arguments: list[str], on_event: EventCallback | None) -> Any:
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.cli.main import dbtRunner
+
+        with environment(
+            VALUE_PROPS_WORK_DB=str(self.database),
+            VALUE_PROPS_TEMP_DIR=os.environ.get(
+                "VALUE_PROPS_TEMP_DIR", str(self.database.parent / "duckdb_temp")
+            ),
+        ):
+            outcome = dbtRunner(
+                manifest=self.manifest, callbacks=[on_event] if on_event else []
+            ).invoke([*arguments, *self._flags()])
+        # Closes the file: the run exports from it, and moves it, next.
+        DuckDBConnectionManager.close_all_connections()
+        if outcome.result is None:
+            raise ValuePropsError(
+                f"dbt could not start: {outcome.exception}",
+                f"Project {self.project}",
+                "Mend what it names and run again; --debug shows more",
+            ) from outcome.exception
+        return outcome.result
+
+    def _flags(self) -> list[str]:
+        return [
+            *("--project-dir", str(self.project)),
+            *("--profiles-dir", str(self.project / "profiles")),
+            *("--target", "publish"),
+            *("--target-path", str(self.target_path)),
+            *("--log-path", str(self.target_path / "logs")),
+            *("--log-level", "none"),
+            *("--log-level-file", "debug" if self.is_debug else "warn"),
+            *("--vars", json.dumps(dict(self.dbt_vars), sort_keys=True)),
+            "--no-use-colors",
+        ]
+
+
+def _outcome_of(item: Any) -> NodeOutcome:
+    node = item.node
+    return NodeOutcome(
+        name=node.name,
+        kind=str(node.resource_type),
+        status=str(item.status),
+        failures=item.failures or 0,
+        seconds=item.execution_time or 0.0,
+        message=item.message or "",
+        failures_table=(getattr(node, "relation_name", None) or "").replace('"', ""),
+    )

@@ -1,0 +1,232 @@
+"""The published files: one folder a run, and a link that says which run is current.
+
+    out/
+      final.csv, final.parquet, value_props.duckdb, manifest.json   -> current/<name>
+      current           -> runs/<run_id>
+      runs/<run_id>/    the files of a passed run, read-only
+      last_run/         what a failed run left: its database, log and dbt artifacts
+      .work/            of the run under way; swept by the next one
+      .cache/           the parsed dbt project
+
+The stable names all change in one step, the renaming of `current`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from value_props.errors import ExitCode, ValuePropsError
+
+DATABASE = "value_props.duckdb"
+OUTPUTS = ("final.csv", "final.parquet", DATABASE)
+MANIFEST = "manifest.json"
+STABLE_NAMES = (*OUTPUTS, MANIFEST)
+RUNS_KEPT = 5
+
+
+@dataclass(frozen=True)
+class OutPath:
+    """The folder that a run publishes to."""
+
+    root: Path
+
+    @property
+    def current(self) -> Path:
+        """The link to the current run."""
+        return self.root / "current"
+
+    @property
+    def runs(self) -> Path:
+        """The folder of the passed runs."""
+        return self.root / "runs"
+
+    @property
+    def work(self) -> Path:
+        """The folder of the run under way."""
+        return self.root / ".work"
+
+    @property
+    def cache(self) -> Path:
+        """What makes the next run faster, and may be deleted."""
+        return self.root / ".cache"
+
+    @property
+    def last_run(self) -> Path:
+        """What the last failed run left."""
+        return self.root / "last_run"
+
+    @property
+    def lock(self) -> Path:
+        """The lock file."""
+        return self.root / ".lock"
+
+    def prepare(self) -> None:
+        """Make the folder.
+
+        Raises:
+            ValuePropsError: it can't be written, or holds a file under a stable name.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValuePropsError(
+                f"the folder cannot be made ({error.strerror})",
+                f"Out path {self.root}",
+                "Name a folder that can be written",
+            ) from error
+        if not os.access(self.root, os.W_OK):
+            raise ValuePropsError(
+                "the folder cannot be written",
+                f"Out path {self.root}",
+                "Name a folder that can be written",
+            )
+        for name in (*STABLE_NAMES, "current"):
+            path = self.root / name
+            if path.exists() and not path.is_symlink():
+                raise ValuePropsError(
+                    "a file of that name lies where the published one goes",
+                    f"Out path {path}",
+                    "Move it away, or name another folder",
+                )
+
+    def sweep(self) -> None:
+        """Remove what a killed run left. Call it under the lock."""
+        remove_tree(self.work)
+        for leftover in self.root.glob(".current.*"):
+            leftover.unlink()
+
+    def current_run_id(self) -> str | None:
+        """The id of the run that the stable names show."""
+        return Path(os.readlink(self.current)).name if self.current.is_symlink() else None
+
+    def run_ids(self) -> list[str]:
+        """The passed runs that are kept, oldest first (ids begin with their time)."""
+        return sorted(path.name for path in self.runs.iterdir()) if self.runs.is_dir() else []
+
+    def manifest_of(self, run_id: str) -> dict[str, Any]:
+        """The manifest of a passed run.
+
+        Raises:
+            ValuePropsError: it is gone or damaged.
+        """
+        path = self.runs / run_id / MANIFEST
+        try:
+            manifest: dict[str, Any] = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise ValuePropsError(
+                f"the manifest cannot be read ({error})",
+                f"Published run {path}",
+                "Publish again with `value-props build`, or go back with `value-props rollback`",
+            ) from error
+        return manifest
+
+    def add_run(self, finished: Path, run_id: str) -> None:
+        """Make a finished run's folder one of the passed runs, read-only."""
+        for path in finished.iterdir():
+            path.chmod(0o444)
+            _sync(path)
+        _sync(finished)
+        self.runs.mkdir(exist_ok=True)
+        finished.rename(self.runs / run_id)
+        _sync(self.runs)
+
+    def switch_to(self, run_id: str) -> None:
+        """Make a passed run the current one, in one step."""
+        for name in STABLE_NAMES:
+            path = self.root / name
+            if not path.is_symlink():
+                path.symlink_to(Path("current") / name)
+        link = self.root / f".current.{run_id}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("runs") / run_id)
+        link.replace(self.current)
+        _sync(self.root)
+
+    def prune(self) -> None:
+        """Keep the last passed runs, and the current one."""
+        keep = {*self.run_ids()[-RUNS_KEPT:], self.current_run_id()}
+        for run_id in self.run_ids():
+            if run_id not in keep:
+                remove_tree(self.runs / run_id)
+
+    def verify(self, run_id: str) -> list[str]:
+        """Hash a passed run's files again.
+
+        Returns:
+            What is wrong, a sentence each; empty where all is as it was published.
+        """
+        faults = []
+        for output in self.manifest_of(run_id)["outputs"]:
+            path = self.runs / run_id / output["name"]
+            if not path.is_file():
+                faults.append(f"{path} is missing")
+            elif sha256_of(path) != output["sha256"]:
+                faults.append(f"{path} is not the file that was published")
+        return faults
+
+
+def roll_back(out: OutPath, run_id: str | None) -> str:
+    """Make an older passed run the current one again.
+
+    Args:
+        out: where the runs are. The caller holds its lock.
+        run_id: the run to go back to; None means the one before the current.
+
+    Returns:
+        The id of the run that is current now.
+
+    Raises:
+        ValuePropsError: there is no such run, or its files are damaged.
+    """
+    current = out.current_run_id()
+    older = [kept for kept in out.run_ids() if current is None or kept < current]
+    if run_id is None and not older:
+        raise ValuePropsError(
+            "no run before the current one is kept",
+            f"Out path {out.root}",
+            f"Kept are: {', '.join(out.run_ids()) or 'none'}",
+        )
+    wanted = run_id or older[-1]
+    if wanted not in out.run_ids():
+        raise ValuePropsError(
+            f"there is no run {wanted}",
+            f"Out path {out.root}",
+            f"Kept are: {', '.join(out.run_ids()) or 'none'}",
+        )
+    faults = out.verify(wanted)
+    if faults:
+        raise ValuePropsError(
+            f"its files are damaged: {'; '.join(faults)}",
+            f"Run {wanted}",
+            "Choose another run",
+            ExitCode.NOT_PUBLISHED,
+        )
+    out.switch_to(wanted)
+    return wanted
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in lower-case hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+
+
+def _sync(path: Path) -> None:
+    """Have the system write a file or folder out, so that a crash can't leave it half."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
