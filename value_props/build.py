@@ -145,9 +145,7 @@ def _build_and_judge(run: Run, out: OutPath) -> Verdict:
     dbt = _dbt(run, out.cache / "dbt")
     with _inspected(run, dbt) as inventory:
         with step("carry_over", run.seconds) as fields:
-            fields["tables"] = database.carry_over_snapshots(
-                out.current / DATABASE, run.database
-            )
+            fields["tables"] = database.carry_over_snapshots(out.current / DATABASE, run.database)
         outcomes = _run_dbt(run, dbt)
         inventory.check_unchanged()
     with step("judge", run.seconds) as fields:

@@ -31,7 +31,8 @@ def _parameter_options(command: Command) -> Command:
             parameter.name,
             help=parameter.meaning + default,
             metavar=None if is_flag else parameter.name.upper(),
-            **({"is_flag": True} if is_flag else {"default": ""}),
+            is_flag=is_flag,
+            default=False if is_flag else "",
         )
         command = option(command)
     return command
@@ -76,7 +77,7 @@ def cli(context: click.Context, debug: bool) -> None:
 )
 @click.pass_obj
 def build(
-    debug: bool, raw: str, out: str, make_current: bool, sample_if_empty: bool, **given: Any
+    debug: bool, /, raw: str, out: str, make_current: bool, sample_if_empty: bool, **given: Any
 ) -> None:
     """Build the marts, run the gate, and publish."""
     from value_props import build as job
@@ -93,7 +94,7 @@ def build(
 @_parameter_options
 @click.option("--json", "is_json", is_flag=True, help="Print the profile as JSON.")
 @click.pass_obj
-def check(debug: bool, raw: str, is_json: bool, **given: Any) -> None:
+def check(debug: bool, /, raw: str, is_json: bool, **given: Any) -> None:
     """Check parameters and raw files, resolve the window, and print a profile."""
     from value_props import build as job
 
@@ -250,7 +251,7 @@ def _sample_if_empty(raw_path: Path) -> None:
     if any(pattern.fullmatch(name) for pattern in PATTERNS.values() for name in names):
         return
     write_sample(raw_path)
-    click.echo(f"There was no raw data in {raw_path}: wrote sample data of the public case's shape.")
+    click.echo(f"There was no raw data in {raw_path}: wrote a sample of the public case's shape.")
 
 
 def _tell(published: Any, out_path: Path) -> None:

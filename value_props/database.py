@@ -75,9 +75,7 @@ def export(database: Path, folder: Path) -> None:
             f"copy final to {csv_path} (format csv, header, delimiter ',', quote '\"',"
             " escape '\"', dateformat '%Y-%m-%d')"
         )
-        connection.execute(
-            f"copy final to {parquet_path} (format parquet, compression zstd)"
-        )
+        connection.execute(f"copy final to {parquet_path} (format parquet, compression zstd)")
 
 
 def rows(database: Path, query: str) -> list[dict[str, Any]]:

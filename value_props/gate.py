@@ -77,15 +77,16 @@ def _refuse_errors(outcomes: Sequence[NodeOutcome]) -> None:
 def _test_sentence(outcome: NodeOutcome) -> str:
     rows = f"{outcome.failures:,} row{'' if outcome.failures == 1 else 's'}"
     where = outcome.failures_table.split(".", 1)[-1]
-    look = f": select * from {where}" if where and outcome.kind == "test" else ""
+    look = f", see table {where}" if where and outcome.kind == "test" else ""
     return f"Test {outcome.name}: {rows}{look}"
 
 
 def _high_rates(path: Path) -> list[str]:
+    look = "select * from quality.quarantined_rows"
     return [
         f"Source {row['source_name']}: {row['rows_bad']:,} of {row['rows_read']:,} rows are"
         f" quarantined ({row['quarantine_rate']:.2%}; allowed are"
-        f" {float(row['max_quarantine_rate']):.2%}): select * from quality.quarantined_rows."
+        f" {float(row['max_quarantine_rate']):.2%}): {look}."
         " Have the files mended, or raise --max-quarantine-rate"
         for row in database.rows(
             path, "select * from quality.quarantine_rates where is_too_high order by all"
@@ -95,12 +96,14 @@ def _high_rates(path: Path) -> list[str]:
 
 def _missing(path: Path, severity: str) -> list[str]:
     query = (
-        "select rule, source_name, list(cast(missing_date as varchar) order by missing_date)"
-        " as days from quality.completeness_findings"
-        f" where severity = '{severity}' group by all order by all"  # nosec B608
+        "select rule, severity, source_name,"
+        " list(cast(missing_date as varchar) order by missing_date) as days"
+        " from quality.completeness_findings group by all order by all"
     )
     sentences = []
     for row in database.rows(path, query):
+        if row["severity"] != severity:
+            continue
         days = [day for day in row["days"] if day]
         source = f"Source {row['source_name']}"
         if row["rule"] == "report_week_without_prints":

@@ -103,7 +103,7 @@ class OutPath:
 
     def current_run_id(self) -> str | None:
         """The id of the run that the stable names show."""
-        return Path(os.readlink(self.current)).name if self.current.is_symlink() else None
+        return self.current.readlink().name if self.current.is_symlink() else None
 
     def run_ids(self) -> list[str]:
         """The passed runs that are kept, oldest first (ids begin with their time)."""

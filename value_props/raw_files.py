@@ -243,18 +243,16 @@ def _inspect_file(file: RawFile, copies_path: Path) -> None:
     path = Path(file.file_path)
     status = path.stat()
     file.size_bytes = status.st_size
-    file.modified_at = datetime.datetime.fromtimestamp(
-        status.st_mtime, tz=datetime.UTC
-    ).strftime("%Y-%m-%d %H:%M:%S.%f")
+    if path.suffix == ".gz" and status.st_size == 0:
+        raise _broken_gzip(path, "it has no bytes")
+    file.modified_at = datetime.datetime.fromtimestamp(status.st_mtime, tz=datetime.UTC).strftime(
+        "%Y-%m-%d %H:%M:%S.%f"
+    )
     try:
         if not _count_plain(file, path):
             _count_and_copy(file, path, copies_path)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValuePropsError(
-            f"the gzip data is broken or truncated ({error})",
-            f"Raw file {path}",
-            "Fetch the file again",
-        ) from error
+        raise _broken_gzip(path, error) from error
     except OSError as error:
         raise ValuePropsError(
             f"it cannot be read ({error.strerror or error})",
@@ -285,10 +283,10 @@ def _chunks(file: RawFile, path: Path) -> Iterator[bytes]:
     with path.open("rb", buffering=0) as raw:
         content_hash = hashlib.sha256()
         if path.suffix == ".gz":
-            reader = _HashingReader(raw)  # type: ignore[arg-type]
+            reader = _HashingReader(raw)
             # Buffered, so that a chunk is short at the end only and the first holds a BOM whole.
             unzipped = gzip.GzipFile(fileobj=io.BufferedReader(reader, CHUNK_BYTES))
-            with io.BufferedReader(unzipped, CHUNK_BYTES) as buffered:  # type: ignore[arg-type]
+            with io.BufferedReader(unzipped, CHUNK_BYTES) as buffered:
                 while chunk := buffered.read(CHUNK_BYTES):
                     content_hash.update(chunk)
                     yield chunk
@@ -335,9 +333,7 @@ def _count_body(file: RawFile, path: Path, body: bytes, is_terminated: bool = Tr
     """Count whole lines, each ended by a newline, of a file that holds no other ends."""
     lines = body.count(b"\n")
     blanks = 0
-    if body[:1] in (b"\n", b" ", b"\t") or any(
-        pair in body for pair in (b"\n\n", b"\n ", b"\n\t")
-    ):
+    if body[:1] in (b"\n", b" ", b"\t") or any(pair in body for pair in (b"\n\n", b"\n ", b"\n\t")):
         blanks = sum(not line.strip(_BLANK) for line in body.split(b"\n")[:-1])
     if file.source_name == "pays" and file.header_line_number is None and blanks < lines:
         for offset, line in enumerate(body.split(b"\n")):
@@ -466,6 +462,14 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     if not stat.S_ISREG(status.st_mode):
         raise _changed(str(path))
     return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _broken_gzip(path: Path, fault: object) -> ValuePropsError:
+    return ValuePropsError(
+        f"the gzip data is broken or truncated ({fault})",
+        f"Raw file {path}",
+        "Fetch the file again",
+    )
 
 
 def _changed(file_path: str) -> ValuePropsError:

@@ -10,6 +10,7 @@
 
 
 {% macro duckdb__raw_lines(source_name) %}
+    -- depends_on: {{ source('raw', source_name) }}
     select
         cast(file_index + 1 as integer) as file_number,
         cast(null as bigint) as line_number,

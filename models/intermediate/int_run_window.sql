@@ -27,9 +27,11 @@ last_week as (
     select
         cut_off.*,
         case
-            when week_rule = 'latest' or as_of_date = week_of_cut_off + 6
-                then week_of_cut_off
-            else week_of_cut_off - 7
+            when
+                cut_off.week_rule = 'latest'
+                or cut_off.as_of_date = cut_off.week_of_cut_off + 6
+                then cut_off.week_of_cut_off
+            else cut_off.week_of_cut_off - 7
         end as last_week_start_date
     from cut_off
 ),

@@ -18,11 +18,23 @@ activity_days as (
 ),
 
 by_source as (
-    select 'prints' as source_name, activity_date, prints as row_count from activity_days
+    select
+        'prints' as source_name,
+        activity_date,
+        prints as row_count
+    from activity_days
     union all
-    select 'taps' as source_name, activity_date, taps as row_count from activity_days
+    select
+        'taps' as source_name,
+        activity_date,
+        taps as row_count
+    from activity_days
     union all
-    select 'pays' as source_name, activity_date, payments as row_count from activity_days
+    select
+        'pays' as source_name,
+        activity_date,
+        payments as row_count
+    from activity_days
 )
 
 select

@@ -1,5 +1,5 @@
--- One row per valid print of the report weeks: was it clicked, and what had this user done
--- with this value prop in the lookback?
+-- One row per valid print of the report weeks: was it clicked, and what had this user
+-- done with this value prop in the lookback?
 with
 
 report_prints as (

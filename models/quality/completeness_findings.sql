@@ -1,11 +1,12 @@
--- What is missing in the report weeks, one row a finding. An error keeps the run from being
--- published; allow_incomplete turns those about days and early ends into warnings.
+-- What is missing in the report weeks, one row a finding. An error keeps the run from
+-- being published; allow_incomplete turns those about days and early ends into warnings.
 with
 
 run_window as (
     select
         int_run_window.*,
-        case when allow_incomplete then 'warn' else 'error' end as incomplete_severity
+        case when int_run_window.allow_incomplete then 'warn' else 'error' end
+            as incomplete_severity
     from {{ ref('int_run_window') }} as int_run_window
 ),
 

@@ -10,13 +10,25 @@ raw_files as (
 ),
 
 base_rows as (
-    select 'prints' as source_name, file_number, event_date, quarantine_reason
+    select
+        'prints' as source_name,
+        file_number,
+        event_date,
+        quarantine_reason
     from {{ ref('base_prints') }}
     union all
-    select 'taps' as source_name, file_number, event_date, quarantine_reason
+    select
+        'taps' as source_name,
+        file_number,
+        event_date,
+        quarantine_reason
     from {{ ref('base_taps') }}
     union all
-    select 'pays' as source_name, file_number, event_date, quarantine_reason
+    select
+        'pays' as source_name,
+        file_number,
+        event_date,
+        quarantine_reason
     from {{ ref('base_pays') }}
 ),
 
@@ -27,8 +39,8 @@ counted as (
         count(*) filter (where base_rows.quarantine_reason is null) as rows_kept,
         count(*) filter (
             where
-                base_rows.quarantine_reason is null
-                and base_rows.event_date <= run_window.as_of_date
+            base_rows.quarantine_reason is null
+            and base_rows.event_date <= run_window.as_of_date
         ) as rows_up_to_cut_off,
         count(base_rows.quarantine_reason) as rows_quarantined,
         count(*) filter (where base_rows.quarantine_reason = 'duplicate')

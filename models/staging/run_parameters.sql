@@ -1,12 +1,20 @@
+-- noqa: disable=LT05
 -- Every parameter of the run as it was given or defaulted, checked and typed. The dates
 -- that follow from them are in int_run_window.
+{% set given = {} %}
+{% for name in [
+    'run_date', 'as_of_date', 'week_rule', 'report_weeks', 'lookback_weeks',
+    'lookback_anchor', 'max_quarantine_rate', 'allow_incomplete',
+] %}
+    {% do given.update({name: run_parameter(name)}) %}
+{% endfor %}
+
 select
-    cast('{{ run_parameter("run_date") }}' as date) as run_date,
-    cast(nullif('{{ run_parameter("as_of_date") }}', '') as date) as given_as_of_date,
-    cast('{{ run_parameter("week_rule") }}' as varchar) as week_rule,
-    cast({{ run_parameter("report_weeks") }} as integer) as report_weeks,
-    cast({{ run_parameter("lookback_weeks") }} as integer) as lookback_weeks,
-    cast('{{ run_parameter("lookback_anchor") }}' as varchar) as lookback_anchor,
-    cast({{ run_parameter("max_quarantine_rate") }} as decimal(10, 9))
-        as max_quarantine_rate,
-    cast({{ run_parameter("allow_incomplete") }} as boolean) as allow_incomplete
+    cast('{{ given.run_date }}' as date) as run_date,
+    cast(nullif('{{ given.as_of_date }}', '') as date) as given_as_of_date,
+    cast('{{ given.week_rule }}' as varchar) as week_rule,
+    cast({{ given.report_weeks }} as integer) as report_weeks,
+    cast({{ given.lookback_weeks }} as integer) as lookback_weeks,
+    cast('{{ given.lookback_anchor }}' as varchar) as lookback_anchor,
+    cast({{ given.max_quarantine_rate }} as decimal(10, 9)) as max_quarantine_rate,
+    cast({{ given.allow_incomplete }} as boolean) as allow_incomplete

@@ -11,6 +11,7 @@ from typing import Any
 
 from raw_data import RawCase
 from reference import MART_COLUMNS, Parameters
+
 from value_props import database, raw_files
 from value_props.project import Dbt, NodeOutcome
 

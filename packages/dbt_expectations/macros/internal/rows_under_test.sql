@@ -1,0 +1,10 @@
+{# The first step of most tests: the rows that row_condition leaves. #}
+{% macro rows_under_test(model, row_condition, step="rows_under_test") %}
+{{ step }} as (
+    select *
+    from {{ model }}
+    {% if row_condition %}
+    where {{ row_condition }}
+    {% endif %}
+)
+{%- endmacro %}
