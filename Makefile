@@ -47,7 +47,7 @@ lint: $(VENV)/dev deps ## Formatting, lint, types, security
 format: $(VENV)/dev deps ## Format Python and SQL
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/sqlfluff fix models tests/singular 
+	$(BIN)/sqlfluff fix models tests/singular
 
 deps: $(VENV)/run ## Install the dbt packages, or the stand-ins if the hub is out of reach
 	@$(BIN)/value-props deps

@@ -225,6 +225,9 @@ TABLES = {
             cast(amount as double) as ratio
         from (values (1, 0.10), (2, 0.20), (3, 0.30)) as amounts(id, amount)
     """,
+    "debts": """
+        select * from (values (1, -1), (2, 1)) as debts(id, balance)
+    """,
     "parts": """
         select * from (values
             (1, 'a', 'b', 7, date '2020-11-05', true),
@@ -305,7 +308,8 @@ CASES: dict[str, list[Case]] = {
         fails("above_of_both", "scores.score", min_value=0, max_value=2),
         fails("lower_end_excluded", "scores.score", min_value=1, inclusive=False),
         fails("upper_end_excluded", "scores.score", max_value=3, inclusive=False),
-        fails("zero_is_a_bound", "scores.score", max_value=0),
+        fails("zero_is_a_maximum", "scores.score", max_value=0),
+        fails("zero_is_a_minimum", "debts.balance", min_value=0),
         fails("beside_nulls", "gappy_scores.score", max_value=0),
         refuses("no_bound", "min_value", "a bound", "scores.score"),
         refuses(
@@ -327,6 +331,9 @@ CASES: dict[str, list[Case]] = {
     "dbt_utils.equal_rowcount": [
         passes("same_count", "scores", compare_model="ref('turned_scores')"),
         passes("same_groups", "scores", compare_model="ref('scores')", group_by_columns=["grade"]),
+        passes(
+            "same_pairs", "scores", compare_model="ref('scores')", group_by_columns=["grade", "id"]
+        ),
         passes("where", "more_scores", where="grade <> 'c'", compare_model="ref('scores')"),
         # The next five are holes of the real test: whoever needs them shut takes
         # expect_table_row_count_to_equal_other_table.
@@ -347,7 +354,7 @@ CASES: dict[str, list[Case]] = {
         passes(
             "null_group", "gappy_scores", compare_model="ref('scores')", group_by_columns=["grade"]
         ),
-        fails("more", "more_scores", compare_model="ref('scores')"),
+        fails("fewer", "scores", compare_model="ref('more_scores')"),
         fails("twice_as_many", "doubled_scores", compare_model="ref('scores')"),
         fails(
             "same_count_other_groups",
@@ -415,7 +422,7 @@ CASES: dict[str, list[Case]] = {
     "dbt_expectations.expect_column_values_to_be_of_type": [
         passes("upper_case", "types.whole", column_type="INTEGER"),
         passes("decimal", "types.amount", column_type="decimal(18,2)"),
-        passes("column_in_other_case", "types.day", column_type="date"),
+        fails("column_in_other_case", "types.day", column_type="timestamp"),
         passes("timestamp", "types.seen_at", column_type="timestamp"),
         # A hole of the real test; a contract shuts it.
         passes("no_such_column", "types.absent", column_type="integer"),
@@ -458,10 +465,13 @@ CASES: dict[str, list[Case]] = {
         fails("case", "words.word", regex="AT"),
         fails("row_condition", "mixed_words.word", regex="^cat$", row_condition="id = 1 or id = 2"),
         refuses("apostrophe", "regex", "a pattern", "words.word", regex="t's"),
+        refuses(
+            "flag", "row_condition", "a SQL condition", "words.word", regex="a", row_condition=True
+        ),
         refuses("list", "flags", "letters", "words.word", regex="a", flags=["i"]),
     ],
     "dbt_expectations.expect_table_row_count_to_be_between": [
-        passes("ends_are_inside", "scores", min_value=3, max_value=3),
+        passes("ends_are_inside", "doubled_scores", min_value=6, max_value=6),
         passes("strictly", "scores", min_value=2, max_value=4, strictly=True),
         passes("no_rows", "no_scores", min_value=0, max_value=0),
         passes("groups", "scores", min_value=1, max_value=2, group_by=["grade"]),
@@ -483,8 +493,8 @@ CASES: dict[str, list[Case]] = {
         passes("factor", "doubled_scores", compare_model="ref('scores')", factor=2),
         passes(
             "row_condition_of_both",
-            "more_scores",
-            compare_model="ref('scores')",
+            "scores",
+            compare_model="ref('more_scores')",
             row_condition="grade = 'a' or grade = 'b'",
         ),
         passes(
@@ -540,6 +550,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "dbt_expectations.expect_column_mean_to_be_between": [
         passes("ends_are_inside", "scores.score", min_value=2, max_value=2),
+        passes("not_the_median", "scores.ceiling", max_value=4.5),
         passes("nulls_do_not_count", "gappy_scores.score", min_value=1, max_value=1),
         passes("groups", "scores.score", min_value=1.5, max_value=3, group_by=["grade"]),
         passes("row_condition", "scores.score", max_value=1.5, row_condition="id = 1 or id = 2"),
@@ -561,6 +572,8 @@ CASES: dict[str, list[Case]] = {
         fails("lower_end_strictly", "scores.score", min_value=1, strictly=True),
         fails("upper_end_strictly", "scores.score", max_value=3, strictly=True),
         fails("row_condition", "scores.score", max_value=2, row_condition="id = 1 or id = 3"),
+        fails("zero_is_a_maximum", "scores.score", max_value=0),
+        fails("zero_is_a_minimum", "debts.balance", min_value=0),
         refuses("no_bound", "min_value", "a bound", "scores.score"),
     ],
     "dbt_expectations.expect_column_pair_values_A_to_be_greater_than_B": [
@@ -814,3 +827,13 @@ def test_cases_cover_every_rule_in_use() -> None:
 def test_cases_cover_every_stand_in() -> None:
     public = {rule for rule, path in stand_in_files().items() if path.parent.name != "internal"}
     assert public == CASES.keys(), "a stand-in without cases, or cases without a stand-in"
+
+
+def test_stand_ins_hold_only_what_the_project_uses() -> None:
+    files = stand_in_files()
+    unused = files.keys() - set(with_what_they_call(rules_in_use(), files))
+    paths = sorted(str(files[rule].relative_to(ROOT)) for rule in unused)
+    assert not unused, (
+        "the project needs none of these: delete the files, and their entries in CASES:\n"
+        + "\n".join(paths)
+    )

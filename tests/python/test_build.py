@@ -1,0 +1,263 @@
+"""The command as a user runs it: published whole, or not at all."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+from reference import Parameters, compute
+
+from value_props.published import STABLE_NAMES
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "tests" / "fixtures"
+CLEAN, DIRTY = FIXTURES / "clean", FIXTURES / "dirty"
+RUN_DATE = "2020-12-01"
+
+
+def value_props(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", "from value_props.cli import main; main()", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def build(out: Path, *arguments: str | Path, raw: Path = CLEAN) -> subprocess.CompletedProcess[str]:
+    return value_props("build", "--raw", raw, "--out", out, "--run-date", RUN_DATE, *arguments)
+
+
+def contents(out: Path) -> dict[str, str]:
+    """The sha256 of everything that the stable names show."""
+    return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in STABLE_NAMES}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An out folder to which the clean fixture is published; tests copy it to change it."""
+    out = tmp_path_factory.mktemp("published") / "out"
+    answer = build(out)
+    assert answer.returncode == 0, answer.stderr
+    return out
+
+
+@pytest.fixture
+def out(published: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "out"
+    shutil.copytree(published, copy, symlinks=True)
+    return copy
+
+
+def test_published_files_hold_the_mart_of_the_reference(published: Path) -> None:
+    parameters = Parameters(run_date=datetime.date.fromisoformat(RUN_DATE))
+    expected = compute(CLEAN, parameters).mart
+    assert expected
+    query = "select * from read_parquet(?)"
+    assert duckdb.execute(query, [str(published / "final.parquet")]).fetchall() == expected
+    csv_text = (published / "final.csv").read_bytes().decode()
+    cells = [
+        ",".join(str(value).lower() if isinstance(value, bool) else str(value) for value in row)
+        for row in expected
+    ]
+    assert csv_text.split("\n")[1:] == [*cells, ""]
+
+
+def test_published_files_are_read_only_and_described(published: Path) -> None:
+    for name in STABLE_NAMES:
+        assert (published / name).stat().st_mode & 0o777 == 0o444
+    manifest = json.loads((published / "manifest.json").read_text())
+    for output in manifest["outputs"]:
+        assert contents(published)[output["name"]] == output["sha256"]
+    for row in manifest["inputs"]:
+        assert row["rows_read"] == row["rows_kept"] + row["rows_quarantined"]
+        assert row["sha256"] == hashlib.sha256(Path(row["path"]).read_bytes()).hexdigest()
+    assert manifest["parameters"]["as_of_date"] == "2020-11-30"
+    assert manifest["report_weeks"][0]["iso_week"] == "2020-W48"
+    with duckdb.connect(str(published / "value_props.duckdb"), read_only=True) as connection:
+        [(undescribed,)] = connection.execute(
+            "select count(*) from duckdb_columns() where comment is null"
+            " and schema_name in ('marts', 'quality')"
+        ).fetchall()
+    assert undescribed == 0
+
+
+def test_same_input_gives_the_same_bytes_with_any_number_of_threads(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VALUE_PROPS_THREADS", "1")
+    assert build(tmp_path / "out").returncode == 0
+    for name in ("final.csv", "final.parquet"):
+        assert contents(tmp_path / "out")[name] == contents(published)[name]
+
+
+def test_dirty_data_is_refused_and_the_published_files_stay(out: Path) -> None:
+    before = contents(out)
+    answer = build(out, raw=DIRTY)
+    assert answer.returncode == 1
+    assert "--max-quarantine-rate" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert contents(out) == before
+    assert (out / "last_run" / "value_props.duckdb").is_file()
+    assert (out / "last_run" / "run.log").is_file()
+
+
+def test_dirty_data_is_published_where_it_is_accepted(tmp_path: Path) -> None:
+    answer = build(tmp_path / "out", "--max-quarantine-rate", "1", raw=DIRTY)
+    assert answer.returncode == 0, answer.stderr
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    parameters = Parameters(
+        run_date=datetime.date.fromisoformat(RUN_DATE), max_quarantine_rate=Decimal(1)
+    )
+    expected = Counter((source, rule) for source, *_, rule in compute(DIRTY, parameters).quarantine)
+    assert {rule for _, rule in expected} == {
+        "malformed", "missing_field", "bad_type", "out_of_range", "duplicate"
+    }  # fmt: skip
+    found = {
+        (row["source"], rule): count
+        for row in manifest["inputs"]
+        for rule, count in row["quarantined_by_reason"].items()
+    }
+    assert found == dict(expected)
+
+
+def test_a_killed_run_harms_nothing_and_the_next_needs_no_help(out: Path) -> None:
+    before = contents(out)
+    command = [sys.executable, "-c", "from value_props.cli import main; main()", "build"]
+    for pause in (1.0, 4.0, 6.0, 8.0):
+        process = subprocess.Popen(
+            [*command, "--raw", str(CLEAN), "--out", str(out), "--run-date", RUN_DATE],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(pause)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert value_props("verify", "--out", out).returncode == 0
+        assert contents(out)["final.csv"] == before["final.csv"]
+    assert build(out).returncode == 0
+    assert not (out / ".work").exists()
+
+
+def test_a_second_run_is_told_who_holds_the_lock(out: Path) -> None:
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time; from pathlib import Path\n"
+            "from value_props.lock import exclusive\n"
+            "with exclusive(Path(sys.argv[1]), 'the-holder'):\n"
+            "    print('held', flush=True); time.sleep(60)",
+            str(out / ".lock"),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    answer = build(out)
+    assert answer.returncode == 3
+    assert "the-holder" in answer.stderr
+    assert str(holder.pid) in answer.stderr
+    holder.kill()
+    holder.wait()
+    assert build(out).returncode == 0
+
+
+def test_an_older_week_becomes_current_only_if_asked(out: Path) -> None:
+    before = contents(out)
+    older = ("--as-of", "2020-11-22")
+    answer = build(out, *older, "--allow-incomplete")
+    assert answer.returncode == 0, answer.stderr
+    assert "--make-current" in answer.stdout
+    assert contents(out) == before
+    assert build(out, *older, "--make-current").returncode == 0
+    assert json.loads((out / "manifest.json").read_text())["report_weeks"][0]["iso_week"] == (
+        "2020-W47"
+    )
+    first_run = sorted(path.name for path in (out / "runs").iterdir())[0]
+    answer = value_props("rollback", "--out", out, "--to", first_run)
+    assert answer.returncode == 0, answer.stderr
+    assert contents(out) == before
+
+
+def test_verify_finds_a_changed_file(out: Path) -> None:
+    assert value_props("verify", "--out", out).returncode == 0
+    path = (out / "final.csv").resolve()
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b"x")
+    answer = value_props("verify", "--out", out)
+    assert answer.returncode == 1
+    assert "final.csv" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--as-of", "2020-02-30"), "as_of_date"),
+        (("--week-rule", "last"), "complete or latest"),
+        (("--report-weeks", "521"), "a whole number"),
+        (("--raw", "no/such/folder"), "no/such/folder"),
+    ],
+)
+def test_what_cannot_run_is_told_in_a_paragraph(
+    tmp_path: Path, arguments: tuple[str, ...], word: str
+) -> None:
+    answer = value_props("build", "--out", tmp_path / "out", *arguments)
+    assert answer.returncode == 2
+    assert word in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_missing_days_fail_the_gate_and_name_the_parameters(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    shutil.copytree(CLEAN, raw)
+    taps = raw / "taps.json"
+    kept = [line for line in taps.read_text().splitlines() if '"2020-11-2' not in line]
+    taps.write_text("\n".join(line for line in kept if '"2020-11-30"' not in line) + "\n")
+    answer = build(tmp_path / "out", raw=raw)
+    assert answer.returncode == 1
+    assert "taps" in answer.stderr
+    assert "--allow-incomplete" in answer.stderr
+    assert build(tmp_path / "out", "--allow-incomplete", raw=raw).returncode == 0
+
+
+def test_check_shows_the_window_and_builds_nothing(tmp_path: Path) -> None:
+    answer = value_props("check", "--raw", CLEAN, "--run-date", RUN_DATE, "--json")
+    assert answer.returncode == 0, answer.stderr
+    tables = json.loads(answer.stdout)
+    assert tables["window"][0]["last_week_start_date"] == "2020-11-23"
+    assert sum(row["rows_read"] for row in tables["files"]) > 0
+
+
+def test_every_parameter_reaches_the_manifest(tmp_path: Path) -> None:
+    answer = build(
+        tmp_path / "out",
+        *("--as-of", "2020-11-25", "--week-rule", "latest", "--report-weeks", "2"),
+        *("--lookback-weeks", "2", "--lookback-anchor", "print"),
+        *("--max-quarantine-rate", "0.5", "--allow-incomplete"),
+    )
+    assert answer.returncode == 0, answer.stderr
+    parameters = json.loads((tmp_path / "out" / "manifest.json").read_text())["parameters"]
+    assert parameters["as_of_date"] == "2020-11-25"
+    assert parameters["week_rule"] == "latest"
+    assert parameters["report_weeks"] == 2
+    assert parameters["lookback_weeks"] == 2
+    assert parameters["lookback_anchor"] == "print"
+    assert Decimal(parameters["max_quarantine_rate"]) == Decimal("0.5")
+    assert parameters["allow_incomplete"] is True
