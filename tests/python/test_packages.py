@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -807,18 +807,6 @@ def stand_in_files() -> dict[str, Path]:
     }
 
 
-def with_what_they_call(rules: Iterable[str], files: dict[str, Path]) -> Iterator[str]:
-    """The rules, and the macros of the stand-ins that they call, directly or not."""
-    seen: set[str] = set()
-    waiting = list(rules)
-    while waiting:
-        rule = waiting.pop()
-        if rule not in seen and rule in files:
-            seen.add(rule)
-            waiting += CALL.findall(files[rule].read_text(encoding="utf-8"))
-    return iter(seen)
-
-
 def test_cases_cover_every_rule_in_use() -> None:
     missing = rules_in_use() - CASES.keys()
     assert not missing, f"the project uses these without a case in CASES: {sorted(missing)}"
@@ -827,13 +815,3 @@ def test_cases_cover_every_rule_in_use() -> None:
 def test_cases_cover_every_stand_in() -> None:
     public = {rule for rule, path in stand_in_files().items() if path.parent.name != "internal"}
     assert public == CASES.keys(), "a stand-in without cases, or cases without a stand-in"
-
-
-def test_stand_ins_hold_only_what_the_project_uses() -> None:
-    files = stand_in_files()
-    unused = files.keys() - set(with_what_they_call(rules_in_use(), files))
-    paths = sorted(str(files[rule].relative_to(ROOT)) for rule in unused)
-    assert not unused, (
-        "the project needs none of these: delete the files, and their entries in CASES:\n"
-        + "\n".join(paths)
-    )
