@@ -51,7 +51,9 @@ with
 
 select
     {% for column in columns %}
-    coalesce(tested.{{ column }}, compared.{{ compare_columns[loop.index0] }}) as {{ column }},
+    coalesce(
+        tested.{{ column }}, compared.{{ compare_columns[loop.index0] }}
+    ) as {{ column }},
     {% endfor %}
     coalesce(tested.row_count, 0) as row_count,
     coalesce(compared.row_count, 0) * {{ factor }} as expected_row_count
