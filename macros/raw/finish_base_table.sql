@@ -53,6 +53,8 @@
             on firsts.file_number = listed.file_number
         where listed.source_name = '{{ source_name }}'
     )
+    -- A header is no payment; where this spares a row, the rows do not reconcile.
+    and quarantine_reason is not null
 {% endmacro %}
 
 

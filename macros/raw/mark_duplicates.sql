@@ -4,37 +4,50 @@
     update {{ relation }} as base
     set
         quarantine_reason = 'duplicate',
-        line_number = base.rowid - firsts.first_position + 1
+        line_number = copies.line_number
     from (
         select
-            suspects.rowid as row_position,
-            suspects.file_number,
+            numbered.*,
             row_number() over (
                 partition by event_date, user_id, value_prop, position
-                order by suspects.rowid
+                order by file_number, line_number
             ) as copy_number
-        from {{ relation }} as suspects
-        where
-            suspects.event_date is not null
-            and suspects.quarantine_reason is null
-            and hash(event_date, user_id, value_prop, position) in (
-                select hash(event_date, user_id, value_prop, position)
-                from {{ relation }}
-                where event_date is not null and quarantine_reason is null
-                group by all
-                having count(*) > 1
-            )
+        from ({{ suspected_duplicates(relation) }}) as numbered
     ) as copies
-    inner join first_positions as firsts
-        on copies.file_number = firsts.file_number
     where
         base.rowid = copies.row_position
         and copies.copy_number > 1
 {% endmacro %}
 
 
-{#- The text of a valid line is not kept, so that of a redelivered one is looked up:
-    file by file, and only in files that hold any. -#}
+{% macro suspected_duplicates(relation) %}
+    select
+        suspects.rowid as row_position,
+        suspects.file_number,
+        coalesce(suspects.line_number, suspects.rowid - firsts.first_position + 1)
+            as line_number,
+        suspects.event_date,
+        suspects.user_id,
+        suspects.value_prop,
+        suspects.position
+    from {{ relation }} as suspects
+    inner join first_positions as firsts
+        on suspects.file_number = firsts.file_number
+    where
+        suspects.event_date is not null
+        and suspects.quarantine_reason is null
+        and hash(event_date, user_id, value_prop, position) in (
+            select hash(event_date, user_id, value_prop, position)
+            from {{ relation }}
+            where event_date is not null and quarantine_reason is null
+            group by all
+            having count(*) > 1
+        )
+{% endmacro %}
+
+
+{#- The text of a valid line is not kept, but for hard lines, so that of a redelivered one
+    is looked up: file by file, and only in files that hold any. -#}
 {% macro add_text_of_duplicates(relation, source_name) %}
     {% set files = run_query(
         "select distinct listed.file_number, listed.read_path from " ~ relation
@@ -62,4 +75,5 @@
         base.file_number = {{ file_number }}
         and base.quarantine_reason = 'duplicate'
         and base.line_number = numbered.line_number
+        and base.raw_text is null
 {% endmacro %}

@@ -54,7 +54,9 @@ select
     value_prop,
     position,
     quarantine_reason,
-    case when quarantine_reason is not null then line end as raw_text,
+    -- That of a hard line stays: it may prove a duplicate, and no file has it to look up.
+    case when quarantine_reason is not null or line_number is not null then line end
+        as raw_text,
     case when not is_plain and coalesce(quarantine_reason, '') <> 'malformed'
         then {{ unknown_event_keys('json_line') }} end as unknown_keys
 from judged

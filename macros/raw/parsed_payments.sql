@@ -12,18 +12,6 @@ lines as (
     {{ raw_lines('pays') }}
 ),
 
-layouts as (
-    select
-        file_number,
-        len(columns) as column_count,
-        list_position(columns, 'pay_date') as pay_date_position,
-        list_position(columns, 'total') as total_position,
-        list_position(columns, 'user_id') as user_id_position,
-        list_position(columns, 'value_prop') as value_prop_position
-    from {{ ref('raw_files') }}
-    where source_name = 'pays'
-),
-
 fields as (
     select
         lines.*,
@@ -31,21 +19,27 @@ fields as (
     from lines
 ),
 
+-- The layout of each file's header is a constant and not a join, which would not keep
+-- the lines in their order.
+laid_out as (
+    select
+        fields.*,
+        getvariable('pays_layouts')[file_number] as layout
+    from fields
+),
+
 texts as (
     select
-        fields.file_number,
-        fields.line_number,
-        fields.line,
-        coalesce(
-            fields.is_readable and len(fields.field_list) = layouts.column_count, false
-        ) as is_well_formed,
-        fields.field_list[layouts.pay_date_position] as day_text,
-        fields.field_list[layouts.total_position] as total_text,
-        fields.field_list[layouts.user_id_position] as user_text,
-        fields.field_list[layouts.value_prop_position] as value_prop
-    from fields
-    inner join layouts
-        on fields.file_number = layouts.file_number
+        file_number,
+        line_number,
+        line,
+        coalesce(is_readable and len(field_list) = layout.column_count, false)
+            as is_well_formed,
+        field_list[layout.pay_date] as day_text,
+        field_list[layout.total] as total_text,
+        field_list[layout.user_id] as user_text,
+        field_list[layout.value_prop] as value_prop
+    from laid_out
 ),
 
 {{ judged_payments() }}

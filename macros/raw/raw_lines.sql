@@ -42,7 +42,7 @@
 
 
 {#- Pre-hooks of a base model: hand the reader what it takes as constants, the list of
-    files and the last day that an event may have. -#}
+    files, the last day that an event may have, and where each CSV has its columns. -#}
 {% macro prepare_base_table(source_name) %}
     {{ return(adapter.dispatch('prepare_base_table')(source_name)) }}
 {% endmacro %}
@@ -56,5 +56,17 @@
     );
     set variable last_allowed_day = (
         select parameters.run_date + 1 from {{ ref('run_parameters') }} as parameters
+    );
+    set variable pays_layouts = (
+        select
+            list({
+                'column_count': len(columns),
+                'pay_date': list_position(columns, 'pay_date'),
+                'total': list_position(columns, 'total'),
+                'user_id': list_position(columns, 'user_id'),
+                'value_prop': list_position(columns, 'value_prop')
+            } order by file_number)
+        from {{ ref('raw_files') }}
+        where source_name = 'pays'
     )
 {% endmacro %}

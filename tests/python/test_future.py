@@ -1,10 +1,9 @@
-"""Nothing from the future reaches a feature, and big files lose no line."""
+"""Nothing from the future reaches a feature."""
 
 from __future__ import annotations
 
 import datetime
 import json
-from pathlib import Path
 
 import pytest
 from harness import ROOT, Pipeline
@@ -74,29 +73,3 @@ def test_the_same_cut_off_gives_the_same_mart_whatever_comes_after(pipeline: Pip
         )
     assert marts[0][0]
     assert marts[0] == marts[1]
-
-
-@pytest.mark.parametrize("ends", [(b"\n",), (b"\r\n",), (b"\n", b"\r\n", b"\r")])
-def test_files_of_several_buffers_lose_no_line(
-    pipeline: Pipeline, tmp_path: Path, ends: tuple[bytes, ...]
-) -> None:
-    """A wrong new_line setting of the reader loses lines at the edges of its buffers."""
-    count = 700_000
-    lines = [
-        b'{"day":"2020-11-%02d","event_data":{"position":%d,"value_prop":"point"},"user_id":%d}%b'
-        % (1 + number % 30, number % 4, 1 + number, ends[number % len(ends)])
-        for number in range(count)
-    ]
-    # A bad line far from the start shows that lines are numbered right.
-    lines[count - 3] = b"broken" + ends[0]
-    files = {name: (CLEAN / name).read_bytes() for name in ("taps.json", "pays.csv")}
-    pipeline.write(RawCase({**files, "prints.json": b"".join(lines)}, RUN))
-    pipeline.run({"run_date": "2020-12-01"})
-    assert pipeline.query(
-        "select rows_read, rows_kept from quality.row_reconciliation where source_name = 'prints'"
-    ) == [(count, count - 1)]
-    assert pipeline.query("select line_number, raw_text from quality.quarantined_rows") == [
-        (count - 2, "broken")
-    ]
-    [(total,)] = pipeline.query("select sum(user_id) from staging.stg_prints")
-    assert total == count * (count + 1) // 2 - (count - 2)
