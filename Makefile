@@ -40,14 +40,14 @@ test: $(VENV)/dev deps lint ## Run every check
 lint: $(VENV)/dev deps ## Formatting, lint, types, security
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/sqlfluff lint --processes 1 models tests/singular
+	$(BIN)/sqlfluff lint --processes 1 models tests/singular analyses
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive value_props
 
 format: $(VENV)/dev deps ## Format Python and SQL
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/sqlfluff fix models tests/singular
+	$(BIN)/sqlfluff fix models tests/singular analyses
 
 deps: $(VENV)/run ## Install the dbt packages, or the stand-ins if the hub is out of reach
 	@$(BIN)/value-props deps

@@ -1,21 +1,22 @@
--- A feature that knows the print's own day or later lets the model see what it should
--- predict. Here everything from the end of the lookback on is removed first, and what is
--- left of the lookback is summed again, in another shape than int_prior_activity.
+-- A feature that saw the print's own day, or a later one, would know what it is to
+-- predict. So the features are computed again: for each lookback that the mart has,
+-- every row of the sources that is not 1 to 7 * lookback_weeks days older than its end
+-- is removed, and the rest is summed. Nothing of int_prior_activity is used.
 with
 
 run_window as (
     select * from {{ ref('int_run_window') }}
 ),
 
-claimed as (
+lookbacks as (
     select distinct
         fct_prints.user_id,
         fct_prints.value_prop,
         case
             when run_window.lookback_anchor = 'print' then fct_prints.print_date
             else cast(date_trunc('week', fct_prints.print_date) as date)
-        end as first_unseen_date,
-        run_window.lookback_weeks,
+        end as lookback_end_date,
+        7 * run_window.lookback_weeks as days_in_lookback,
         fct_prints.prior_views,
         fct_prints.prior_clicks,
         fct_prints.prior_payments,
@@ -24,65 +25,62 @@ claimed as (
     cross join run_window
 ),
 
-past as (
+source_rows as (
     select
-        print_date as activity_date,
+        'prints' as source_name,
+        print_date as row_date,
         user_id,
         value_prop,
-        'print' as kind,
-        0 as amount
+        cast(0 as decimal(18, 2)) as amount
     from {{ ref('stg_prints') }}
     union all
     select
-        tap_date as activity_date,
+        'taps' as source_name,
+        tap_date as row_date,
         user_id,
         value_prop,
-        'tap' as kind,
-        0 as amount
+        cast(0 as decimal(18, 2)) as amount
     from {{ ref('stg_taps') }}
     union all
     select
-        payment_date as activity_date,
+        'pays' as source_name,
+        payment_date as row_date,
         user_id,
         value_prop,
-        'payment' as kind,
         amount
     from {{ ref('stg_pays') }}
 ),
 
-recomputed as (
+without_the_future as (
     select
-        claimed.user_id,
-        claimed.value_prop,
-        claimed.first_unseen_date,
-        count(*) filter (where past.kind = 'print') as views,
-        count(*) filter (where past.kind = 'tap') as clicks,
-        count(*) filter (where past.kind = 'payment') as payments,
-        sum(past.amount) as amount
-    from past
-    inner join claimed
+        lookbacks.user_id,
+        lookbacks.value_prop,
+        lookbacks.lookback_end_date,
+        lookbacks.prior_views,
+        lookbacks.prior_clicks,
+        lookbacks.prior_payments,
+        lookbacks.prior_amount,
+        count(*) filter (where source_rows.source_name = 'prints') as expected_views,
+        count(*) filter (where source_rows.source_name = 'taps') as expected_clicks,
+        count(*) filter (where source_rows.source_name = 'pays') as expected_payments,
+        coalesce(sum(source_rows.amount), 0) as expected_amount
+    from lookbacks
+    left join source_rows
         on
-            past.user_id = claimed.user_id
-            and past.value_prop = claimed.value_prop
-            and {{ days_between('past.activity_date', 'claimed.first_unseen_date') }}
-            between 1 and 7 * claimed.lookback_weeks
+            lookbacks.user_id = source_rows.user_id
+            and lookbacks.value_prop = source_rows.value_prop
+            and {{ days_between('source_rows.row_date', 'lookbacks.lookback_end_date') }}
+            between 1 and lookbacks.days_in_lookback
     group by all
+),
+
+differences as (
+    select * from without_the_future
+    where
+        prior_views <> expected_views
+        or prior_clicks <> expected_clicks
+        or prior_payments <> expected_payments
+        or prior_amount <> expected_amount
 )
 
-select
-    claimed.*,
-    recomputed.views,
-    recomputed.clicks,
-    recomputed.payments,
-    recomputed.amount
-from claimed
-left join recomputed
-    on
-        claimed.user_id = recomputed.user_id
-        and claimed.value_prop = recomputed.value_prop
-        and claimed.first_unseen_date = recomputed.first_unseen_date
-where
-    claimed.prior_views <> coalesce(recomputed.views, 0)
-    or claimed.prior_clicks <> coalesce(recomputed.clicks, 0)
-    or claimed.prior_payments <> coalesce(recomputed.payments, 0)
-    or claimed.prior_amount <> coalesce(recomputed.amount, 0)
+select * from differences

@@ -1,4 +1,4 @@
--- A day without prints in a week that is over is a missing delivery.
-select *
-from {{ ref('completeness_findings') }}
-where severity = 'error' and rule = 'report_day_without_prints'
+-- A week that lacks a day looks like a week of fewer prints. Under the week rule
+-- `complete` no day may be missing, unless allow_incomplete accepts it.
+select * from {{ ref('completeness_findings') }}
+where rule = 'report_day_without_prints' and severity = 'error'

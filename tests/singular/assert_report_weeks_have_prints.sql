@@ -1,4 +1,3 @@
--- A report week without a print is a missing delivery, and never an empty file.
-select *
-from {{ ref('completeness_findings') }}
-where severity = 'error' and rule = 'report_week_without_prints'
+-- An empty report reads as "nobody was shown anything". No parameter allows one.
+select * from {{ ref('completeness_findings') }}
+where rule = 'report_week_without_prints' and severity = 'error'

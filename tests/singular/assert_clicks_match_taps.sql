@@ -1,0 +1,59 @@
+-- is_clicked is what the ranking model learns from. Clicked prints must be those prints
+-- that are also taps, as sets: a wrong join key shows on one side or on the other.
+with
+
+prints as (
+    select
+        print_date,
+        user_id,
+        value_prop,
+        position
+    from {{ ref('fct_prints') }}
+),
+
+clicked as (
+    select
+        print_date,
+        user_id,
+        value_prop,
+        position
+    from {{ ref('fct_prints') }}
+    where is_clicked
+),
+
+tapped as (
+    select
+        tap_date as print_date,
+        user_id,
+        value_prop,
+        position
+    from {{ ref('stg_taps') }}
+    intersect
+    select * from prints
+),
+
+clicked_without_tap as (
+    select * from clicked
+    except
+    select * from tapped
+),
+
+tapped_without_click as (
+    select * from tapped
+    except
+    select * from clicked
+),
+
+differences as (
+    select
+        'clicked without a tap' as difference,
+        clicked_without_tap.*
+    from clicked_without_tap
+    union all
+    select
+        'tapped but not clicked' as difference,
+        tapped_without_click.*
+    from tapped_without_click
+)
+
+select * from differences

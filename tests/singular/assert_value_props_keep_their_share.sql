@@ -1,0 +1,32 @@
+-- With seven value props each has about one print in seven of a week: 11 % to 16 % in
+-- the sample data. A share under 3 % or over 40 % tells of missing files, or of a
+-- carousel that changed. Weeks of fewer than 1,000 prints say little. Thresholds of
+-- 2026-11-24; a warning, since the app may change.
+{{ config(severity='warn') }}
+
+with
+
+complete_weeks as (
+    select
+        week_start_date,
+        iso_week,
+        value_prop,
+        prints,
+        sum(prints) over (partition by week_start_date) as prints_of_week
+    from {{ ref('fct_value_prop_weeks') }}
+    where is_complete_week
+),
+
+unusual as (
+    select
+        complete_weeks.*,
+        cast(complete_weeks.prints as double) / complete_weeks.prints_of_week
+            as share_of_prints
+    from complete_weeks
+    where
+        complete_weeks.prints_of_week >= 1000
+        and not cast(complete_weeks.prints as double) / complete_weeks.prints_of_week
+        between 0.03 and 0.4
+)
+
+select * from unusual
