@@ -21,12 +21,12 @@ from value_props.lock import exclusive
 from value_props.logs import NodeProgress, log_file, logger, step
 from value_props.manifest import utc_now, write_manifest
 from value_props.packages import are_installed
-from value_props.project import Dbt
+from value_props.project import MODELS_ONLY, Dbt, NodeOutcome
 from value_props.published import DATABASE, OUTPUTS, OutPath, remove_tree
 
 # What `check` needs of the project: the raw data, the window, and the gate's tables.
 PROFILE_OPTIONS = (
-    *("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"),
+    *MODELS_ONLY,
     "--select",
     "+quarantined_rows",
     "+completeness_findings",
@@ -34,8 +34,7 @@ PROFILE_OPTIONS = (
     "+schema_drift",
     "+lookback_coverage",
 )
-# A run writes about half of what it reads; gzip hides some ten times its size.
-DISK_SHARE = 1.0
+# A run writes less than it reads; gzip hides some ten times its size.
 GZIP_FACTOR = 10
 DISK_FLOOR_BYTES = 200 << 20
 
@@ -85,7 +84,6 @@ class Published:
         manifest: of the run.
         folder: its files.
         is_current: whether the stable names show it.
-        packages: where the dbt packages came from.
     """
 
     manifest: dict[str, Any]
@@ -193,7 +191,7 @@ def _inspect(run: Run) -> raw_files.Inventory:
     return inventory
 
 
-def _run_dbt(run: Run, dbt: Dbt, options: tuple[str, ...] = ()) -> list[Any]:
+def _run_dbt(run: Run, dbt: Dbt, options: tuple[str, ...] = ()) -> list[NodeOutcome]:
     with step("dbt", run.seconds) as fields, NodeProgress() as progress:
         outcomes = dbt.build(options, progress.on_event)
         fields["nodes"] = len(outcomes)
@@ -289,7 +287,7 @@ def _refuse_full_disk(run: Run, found: list[raw_files.RawFile]) -> None:
     for file in found:
         factor = GZIP_FACTOR if file.file_name.endswith(".gz") else 1
         with suppress(OSError):
-            needed += int(Path(file.file_path).stat().st_size * factor * DISK_SHARE)
+            needed += Path(file.file_path).stat().st_size * factor
     free = shutil.disk_usage(run.folder).free
     if free < needed:
         raise ValuePropsError(

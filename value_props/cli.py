@@ -14,8 +14,10 @@ import click
 
 from value_props import __version__
 from value_props.errors import ExitCode, ValuePropsError
+from value_props.lock import exclusive
 from value_props.parameters import PARAMETERS, check_parameters
 from value_props.project import find_project
+from value_props.published import DATABASE, OutPath, roll_back
 
 DEFAULT_RAW = Path("data/raw")
 DEFAULT_OUT = Path("data/out")
@@ -105,7 +107,8 @@ def check(debug: bool, /, raw: str, is_json: bool, **given: Any) -> None:
         for name, rows in tables.items():
             _print_table(name, rows)
     for warning in verdict.warnings:
-        click.echo(f"Warning: {warning}.")
+        # Beside JSON, which has to stay one document.
+        click.echo(f"Warning: {warning}.", err=is_json)
     if verdict.problems:
         raise ValuePropsError(
             "a build would fail the gate. " + ". ".join(verdict.problems),
@@ -139,12 +142,9 @@ def sample(out: str, scale: float, seed: int, overwrite: bool) -> None:
 @click.option("--to", "run_id", default=None, metavar="RUN", help="Default: the run before.")
 def rollback(out: str, run_id: str | None) -> None:
     """Make an older passed run the published one again."""
-    from value_props.lock import exclusive
-    from value_props.published import OutPath, roll_back
-
     out_path = _existing_out(out)
     with exclusive(out_path.lock, "rollback"):
-        now = roll_back(OutPath(out_path.root), run_id)
+        now = roll_back(out_path, run_id)
     click.echo(f"Current is run {now} again: {_week(out_path.manifest_of(now))}.")
 
 
@@ -182,7 +182,6 @@ def deps() -> None:
 def docs(out: str) -> None:
     """Write the dbt docs site as one file that works offline."""
     from value_props.docs import write_docs
-    from value_props.published import DATABASE
 
     page = write_docs(find_project(), (Path(out) if out else DEFAULT_OUT).absolute() / DATABASE)
     click.echo(f"Wrote {page}")
@@ -232,9 +231,7 @@ def _request(debug: bool, raw: str, out: str, given: dict[str, Any], make_curren
     )
 
 
-def _existing_out(out: str) -> Any:
-    from value_props.published import OutPath
-
+def _existing_out(out: str) -> OutPath:
     root = Path(out) if out else DEFAULT_OUT
     if not root.is_dir():
         raise ValuePropsError(

@@ -86,7 +86,9 @@ class NodeProgress:
         self._bar.stop()
 
     def on_event(self, event: Any) -> None:
-        """Take an event of dbt: the ones that say that a node is done count."""
+        """Take an event of dbt: a start says how many nodes there are, an end counts."""
+        if event.info.name == "LogStartLine":
+            self._bar.update(self._task, total=event.data.total)
         if event.info.name != "NodeFinished":
             return
         node = event.data.node_info
@@ -94,10 +96,6 @@ class NodeProgress:
             "node=%s kind=%s status=%s", node.node_name, node.resource_type, node.node_status
         )
         self._bar.update(self._task, advance=1, description=node.node_name)
-
-    def expect(self, count: int) -> None:
-        """Say how many nodes there are."""
-        self._bar.update(self._task, total=count)
 
 
 def _formatter() -> logging.Formatter:

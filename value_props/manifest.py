@@ -16,7 +16,7 @@ import yaml
 
 from value_props import database
 from value_props.gate import Verdict
-from value_props.published import MANIFEST, OUTPUTS, sha256_of
+from value_props.published import DATABASE, MANIFEST, OUTPUTS, sha256_of
 
 FORMAT_VERSION = 1
 
@@ -38,7 +38,7 @@ def write_manifest(
     Returns:
         The manifest as it was written.
     """
-    path = folder / "value_props.duckdb"
+    path = folder / DATABASE
     window = database.rows(path, "select * from intermediate.int_run_window")[0]
     parameters = (
         "run_date",

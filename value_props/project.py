@@ -14,6 +14,9 @@ from value_props.errors import ValuePropsError
 
 EventCallback = Callable[[Any], None]
 
+# Options of a build that runs no test.
+MODELS_ONLY = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+
 
 @dataclass(frozen=True)
 class NodeOutcome:

@@ -109,10 +109,6 @@ class Inventory:
     files: list[RawFile]
     stamps: dict[str, tuple[int, int, int]]
 
-    def of(self, source_name: str) -> list[RawFile]:
-        """The files of one source, in order."""
-        return [file for file in self.files if file.source_name == source_name]
-
     def check_unchanged(self) -> None:
         """Raise where a file is no longer the one that was hashed.
 

@@ -13,10 +13,9 @@ from raw_data import RawCase
 from reference import MART_COLUMNS, Parameters
 
 from value_props import database, raw_files
-from value_props.project import Dbt, NodeOutcome
+from value_props.project import MODELS_ONLY, Dbt, NodeOutcome
 
 ROOT = Path(__file__).resolve().parents[2]
-MODELS_ONLY = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 
 
 @dataclass

@@ -245,6 +245,14 @@ def test_check_shows_the_window_and_builds_nothing(tmp_path: Path) -> None:
     assert sum(row["rows_read"] for row in tables["files"]) > 0
 
 
+def test_check_prints_one_json_document_and_says_beside_it_what_would_fail() -> None:
+    answer = value_props("check", "--raw", DIRTY, "--run-date", RUN_DATE, "--json")
+    assert answer.returncode == 1
+    assert json.loads(answer.stdout)["quarantine"]
+    assert "gift_card" in answer.stderr
+    assert "--max-quarantine-rate" in answer.stderr
+
+
 def test_every_parameter_reaches_the_manifest(tmp_path: Path) -> None:
     answer = build(
         tmp_path / "out",
