@@ -23,7 +23,7 @@ PARAMETERS = --raw "$(RAW)" --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" \
 	$(if $(filter 1 true yes,$(ALLOW_INCOMPLETE)),--allow-incomplete)
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test lint format deps docs serve-docs sample lock clean
+.PHONY: help build check test lint format deps docs serve-docs sample bench lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -60,6 +60,9 @@ serve-docs: docs ## Serve the docs site on 127.0.0.1:8080
 
 sample: $(VENV)/run ## Write sample data to RAW (default data/raw): SCALE=1
 	@$(BIN)/value-props sample --scale $(SCALE) --out "$(or $(RAW),data/raw)"
+
+bench: $(VENV)/dev deps ## Measure a build beside a bare scan and a Polars job: SCALE=10
+	@$(BIN)/python benchmarks/bench.py --scale $(SCALE)
 
 lock: $(VENV)/dev ## Resolve the two requirements files anew
 	$(BIN)/python -m pip install --quiet uv
