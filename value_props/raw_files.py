@@ -46,6 +46,7 @@ MAX_LINE_BYTES = 16 << 20
 LONG_LINE_BYTES = 1 << 20
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BLANK = b" \t"
+_BLANKS = (b" ", b"\t")
 _CSV_FIELD = re.compile(r'("(?:[^"]|"")*"|[^",]*),')
 _CSV_LINE = re.compile(r'(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))*')
 
@@ -313,11 +314,13 @@ def _count_plain(file: RawFile, path: Path) -> bool:
                 utf8.decode(chunk)
             except UnicodeDecodeError:
                 return False
-        body, newline, rest = (rest + chunk).rpartition(b"\n")
+        text = rest + chunk
+        end = text.rfind(b"\n") + 1
+        rest = text[end:]
         if len(rest) > LONG_LINE_BYTES:
             return False
-        if newline:
-            _count_body(file, path, body + newline)
+        if end:
+            _count_body(file, path, text[:end])
     if utf8.getstate()[0]:
         return False
     if rest:
@@ -328,8 +331,13 @@ def _count_plain(file: RawFile, path: Path) -> bool:
 def _count_body(file: RawFile, path: Path, body: bytes, is_terminated: bool = True) -> None:
     """Count whole lines, each ended by a newline, of a file that holds no other ends."""
     lines = body.count(b"\n")
+    # A byte is found ten times faster than a pair, and compact files hold no space.
+    spaces = [space for space in _BLANKS if space in body]
+    is_suspect = body.startswith((b"\n", *_BLANKS)) or any(
+        b"\n" + start in body for start in (b"\n", *spaces)
+    )
     blanks = 0
-    if body[:1] in (b"\n", b" ", b"\t") or any(pair in body for pair in (b"\n\n", b"\n ", b"\n\t")):
+    if is_suspect:
         blanks = sum(not line.strip(_BLANK) for line in body.split(b"\n")[:-1])
     if file.source_name == "pays" and file.header_line_number is None and blanks < lines:
         for offset, line in enumerate(body.split(b"\n")):
