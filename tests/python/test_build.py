@@ -18,6 +18,7 @@ import duckdb
 import pytest
 from reference import Parameters, compute
 
+from value_props import database
 from value_props.published import STABLE_NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,13 +96,45 @@ def test_published_files_are_read_only_and_described(published: Path) -> None:
     assert undescribed == 0
 
 
-def test_same_input_gives_the_same_bytes_with_any_number_of_threads(
+def test_same_input_gives_the_same_bytes(
     published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VALUE_PROPS_THREADS", "1")
     assert build(tmp_path / "out").returncode == 0
     for name in ("final.csv", "final.parquet"):
         assert contents(tmp_path / "out")[name] == contents(published)[name]
+
+
+def test_export_gives_the_same_bytes_with_any_number_of_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source.duckdb"
+    with duckdb.connect(str(source)) as connection:
+        connection.execute(
+            """
+            create schema marts;
+            create table marts.fct_prints as
+            select
+                md5(cast(i as varchar)) as print_id,
+                date '2020-11-23' + cast(i % 7 as integer) as print_date,
+                hash(i) % 50000 as user_id,
+                'value prop ' || i % 11 as value_prop,
+                i as position
+            from range(400000) as numbers (i)
+            """
+        )
+    written = set()
+    for threads in (1, 2, 5):
+        monkeypatch.setitem(database.CONFIG, "threads", str(threads))
+        folder = tmp_path / str(threads)
+        folder.mkdir()
+        database.export(source, folder)
+        written.add(
+            tuple(
+                hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())
+            )
+        )
+    assert len(written) == 1
 
 
 def test_dirty_data_is_refused_and_the_published_files_stay(out: Path) -> None:
