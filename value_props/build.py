@@ -21,7 +21,7 @@ from value_props.lock import exclusive
 from value_props.logs import NodeProgress, log_file, logger, step
 from value_props.manifest import utc_now, write_manifest
 from value_props.packages import are_installed
-from value_props.project import MODELS_ONLY, Dbt, NodeOutcome
+from value_props.project import DATA_ONLY, MODELS_ONLY, Dbt, NodeOutcome
 from value_props.published import DATABASE, OUTPUTS, OutPath, remove_tree
 
 # What `check` needs of the project: the raw data, the window, and the gate's tables.
@@ -144,7 +144,7 @@ def _build_and_judge(run: Run, out: OutPath) -> Verdict:
     with _inspected(run, dbt) as inventory:
         with step("carry_over", run.seconds) as fields:
             fields["tables"] = database.carry_over_snapshots(out.current / DATABASE, run.database)
-        outcomes = _run_dbt(run, dbt)
+        outcomes = _run_dbt(run, dbt, DATA_ONLY)
         inventory.check_unchanged()
     with step("judge", run.seconds) as fields:
         verdict = judge(outcomes, run.database)
@@ -191,7 +191,7 @@ def _inspect(run: Run) -> raw_files.Inventory:
     return inventory
 
 
-def _run_dbt(run: Run, dbt: Dbt, options: tuple[str, ...] = ()) -> list[NodeOutcome]:
+def _run_dbt(run: Run, dbt: Dbt, options: tuple[str, ...]) -> list[NodeOutcome]:
     with step("dbt", run.seconds) as fields, NodeProgress() as progress:
         outcomes = dbt.build(options, progress.on_event)
         fields["nodes"] = len(outcomes)

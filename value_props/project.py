@@ -14,8 +14,9 @@ from value_props.errors import ValuePropsError
 
 EventCallback = Callable[[Any], None]
 
-# Options of a build that runs no test.
-MODELS_ONLY = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+# Options of a build. Unit tests judge the code and not the data: they ran before it was merged.
+DATA_ONLY = ("--exclude-resource-type", "unit_test")
+MODELS_ONLY = (*DATA_ONLY, "--exclude-resource-type", "test")
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ class Dbt:
     manifest: Any = None
 
     def parse(self) -> None:
-        """Load the project; the next build need not do it again."""
-        self.manifest = self._invoke(["parse"], None)
+        """Load the project; the next build need not do it again, and writes its manifest."""
+        self.manifest = self._invoke(["parse", "--no-write-json"], None)
 
     def build(
         self, options: Sequence[str] = (), on_event: EventCallback | None = None
