@@ -1,6 +1,9 @@
 {#- Post-hook of a base model: numbers the bad lines, marks redeliveries, and removes
     the lines that are no rows (blank ones and CSV headers). It relies on DuckDB's
-    rowid, which follows files and lines in a table that was loaded in order. -#}
+    rowid, which follows files and lines in a table that was loaded in order.
+
+    The hook runs once the table is committed: DuckDB writes a table twice that lost a row
+    in the transaction that made it. -#}
 {% macro finish_base_table(source_name) %}
     {{ return(adapter.dispatch('finish_base_table')(source_name)) }}
 {% endmacro %}

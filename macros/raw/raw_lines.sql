@@ -37,7 +37,8 @@
 {% macro line_reader_options() %}
     columns = {line: 'VARCHAR'}, header = false, auto_detect = false,
         delim = chr(1), quote = '', escape = '', comment = '', new_line = '\n',
-        strict_mode = false, max_line_size = 4194304, hive_partitioning = false
+        strict_mode = false, max_line_size = 4194304, buffer_size = 33554432,
+        hive_partitioning = false
 {%- endmacro %}
 
 
