@@ -274,11 +274,11 @@ def _unpublished() -> Iterator[None]:
 
 def _gate_error(verdict: Verdict, out: OutPath) -> ValuePropsError:
     return ValuePropsError(
-        "the data failed the gate, and the published files are as they were. "
-        + ". ".join(verdict.problems),
+        "the data failed the gate, and the published files are as they were",
         "Run",
         f"The failed run's tables are in {out.last_run / DATABASE}, its log beside it",
         ExitCode.GATE_FAILED,
+        verdict.problems,
     )
 
 

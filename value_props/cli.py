@@ -111,10 +111,11 @@ def check(debug: bool, /, raw: str, is_json: bool, **given: Any) -> None:
         click.echo(f"Warning: {warning}.", err=is_json)
     if verdict.problems:
         raise ValuePropsError(
-            "a build would fail the gate. " + ". ".join(verdict.problems),
+            "a build would fail the gate",
             "Raw data",
             "Mend the files or change the parameters",
             ExitCode.GATE_FAILED,
+            verdict.problems,
         )
 
 
@@ -203,18 +204,24 @@ def main() -> None:
         code = int(ExitCode.CANNOT_RUN)
     except ValuePropsError as error:
         code = int(error.exit_code)
-        _complain(str(error), code, is_debug)
+        _complain(error.lines(), code, is_debug)
     except Exception as error:
         code = int(ExitCode.CANNOT_RUN)
-        _complain(f"Unexpected {type(error).__name__}: {error}", code, is_debug)
+        _complain([f"Unexpected {type(error).__name__}: {error}"], code, is_debug)
     sys.exit(code)
 
 
-def _complain(message: str, code: int, is_debug: bool) -> None:
+def _complain(lines: list[str], code: int, is_debug: bool) -> None:
     if is_debug:
         traceback.print_exc()
-    text = textwrap.fill(message, 100, break_long_words=False, break_on_hyphens=False)
-    click.echo(f"\n{text}\n(exit {code})", err=True)
+    click.echo(err=True)
+    for line in lines:
+        indent = "  " if line.startswith("- ") else ""
+        text = textwrap.fill(
+            line, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+        click.echo(text, err=True)
+    click.echo(f"(exit {code})", err=True)
 
 
 def _request(debug: bool, raw: str, out: str, given: dict[str, Any], make_current: bool) -> Any:

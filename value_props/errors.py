@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -25,12 +26,22 @@ class ValuePropsError(Exception):
         where: the file, parameter or table it concerns.
         remedy: what to do about it, a sentence without full stop.
         exit_code: what the command line exits with.
+        details: where several things are wrong, each of them, a sentence or two without the
+            last full stop.
     """
 
     what: str
     where: str
     remedy: str
     exit_code: ExitCode = ExitCode.CANNOT_RUN
+    details: Sequence[str] = ()
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}. {self.remedy}."
+        return " ".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """What to tell the user: what is wrong, the details, the remedy; one line at least."""
+        head = f"{self.where}: {self.what}."
+        if not self.details:
+            return [f"{head} {self.remedy}."]
+        return [head, *(f"- {detail}." for detail in self.details), f"{self.remedy}."]

@@ -82,11 +82,10 @@ def _test_sentence(outcome: NodeOutcome) -> str:
 
 
 def _high_rates(path: Path) -> list[str]:
-    look = "select * from quality.quarantined_rows"
     return [
         f"Source {row['source_name']}: {row['rows_bad']:,} of {row['rows_read']:,} rows are"
         f" quarantined ({row['quarantine_rate']:.2%}; allowed are"
-        f" {float(row['max_quarantine_rate']):.2%}): {look}."
+        f" {float(row['max_quarantine_rate']):.2%}), see table quality.quarantined_rows."
         " Have the files mended, or raise --max-quarantine-rate"
         for row in database.rows(
             path, "select * from quality.quarantine_rates where is_too_high order by all"
