@@ -1,0 +1,86 @@
+"""Publishing, stopped at each step that it takes on the file system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from value_props.published import STABLE_NAMES, OutPath
+
+# Whatever changes a name or a mode, or waits for the disk.
+STEPS = [
+    (Path, "chmod"),
+    (Path, "mkdir"),
+    (Path, "rename"),
+    (Path, "replace"),
+    (Path, "symlink_to"),
+    (Path, "unlink"),
+    (os, "fsync"),
+]
+
+
+class KilledError(BaseException):
+    """Stands for a signal: nothing of the project catches it."""
+
+
+def publish(out: OutPath, run_id: str) -> None:
+    """What a passed run does at its end, with files that say which run they are of."""
+    out.prepare()
+    out.sweep()
+    files = out.work / "files"
+    files.mkdir(parents=True)
+    for name in STABLE_NAMES:
+        (files / name).write_text(run_id)
+    out.add_run(files, run_id)
+    out.switch_to(run_id)
+    out.prune()
+
+
+def shown(out: OutPath) -> list[str]:
+    """The runs that the stable names show, in their order; a name that shows none is left out."""
+    paths = [out.root / name for name in STABLE_NAMES]
+    return [path.read_text() for path in paths if path.exists()]
+
+
+def kill_at(wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the process die in place of its step of that number, counted from 0."""
+    numbers = count()
+
+    def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+        def stand_in(*arguments: Any, **options: Any) -> Any:
+            if next(numbers) == wanted:
+                raise KilledError
+            return step(*arguments, **options)
+
+        return stand_in
+
+    for owner, name in STEPS:
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
+
+
+@pytest.mark.parametrize("before", [[], ["1"], ["1", "2", "3", "4", "5"]])
+def test_a_kill_at_any_step_shows_the_files_of_one_run(tmp_path: Path, before: list[str]) -> None:
+    for wanted in count():
+        out = OutPath(tmp_path / str(wanted))
+        for run_id in before:
+            publish(out, run_id)
+        old = before[-1:] * len(STABLE_NAMES)
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            kill_at(wanted, monkeypatch)
+            try:
+                publish(out, "8")
+                is_killed = False
+            except KilledError:
+                is_killed = True
+        assert shown(out) in (old, ["8"] * len(STABLE_NAMES))
+        publish(out, "9")
+        assert shown(out) == ["9"] * len(STABLE_NAMES)
+        if not is_killed:
+            break
+    # Links, modes, syncs and renames: publishing takes many steps.
+    assert wanted > 10
