@@ -11,15 +11,18 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from value_props import database, raw_files
+import duckdb
+
+from value_props import database, history, raw_files
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.gate import Verdict, judge
 from value_props.lock import exclusive
 from value_props.logs import NodeProgress, log_file, logger, step
-from value_props.manifest import utc_now, write_manifest
+from value_props.manifest import git_commit, utc_now, versions, write_manifest
 from value_props.packages import are_installed
 from value_props.project import DATA_ONLY, MODELS_ONLY, Dbt, NodeOutcome
 from value_props.published import DATABASE, OUTPUTS, OutPath, remove_tree
@@ -69,6 +72,22 @@ class Run:
     run_id: str = field(default_factory=lambda: _new_run_id())
     started_at: str = field(default_factory=utc_now)
     seconds: dict[str, float] = field(default_factory=dict)
+    outcomes: list[NodeOutcome] = field(default_factory=list)
+
+    @cached_property
+    def begun(self) -> history.Begun:
+        """What the history is told of it at its start."""
+        project = self.request.project
+        facts = versions(project)
+        packages = {f"dbt package {name}": text for name, text in facts.pop("dbt_packages").items()}
+        return history.Begun(
+            self.run_id,
+            self.started_at,
+            str(self.request.raw_path),
+            dict(self.request.parameters),
+            git_commit(project),
+            {**facts, **packages},
+        )
 
     @property
     def database(self) -> Path:
@@ -101,9 +120,11 @@ def build(request: Request) -> Published:
     out.prepare()
     run = Run(request, out.work)
     with exclusive(out.lock, run.run_id):
+        history.settle(out)
         out.sweep()
         (run.folder / "files").mkdir(parents=True)
-        with log_file(run.folder / "run.log"), _kept_on_failure(out):
+        history.begin(out, run.begun)
+        with log_file(run.folder / "run.log"), _kept_on_failure(run, out):
             logger.info("step=start run_id=%s raw_path=%s", run.run_id, request.raw_path)
             verdict = _build_and_judge(run, out)
             if verdict.problems:
@@ -144,10 +165,10 @@ def _build_and_judge(run: Run, out: OutPath) -> Verdict:
     with _inspected(run, dbt) as inventory:
         with step("carry_over", run.seconds) as fields:
             fields["tables"] = database.carry_over_snapshots(out.current / DATABASE, run.database)
-        outcomes = _run_dbt(run, dbt, DATA_ONLY)
+        run.outcomes = _run_dbt(run, dbt, DATA_ONLY)
         inventory.check_unchanged()
     with step("judge", run.seconds) as fields:
-        verdict = judge(outcomes, run.database)
+        verdict = judge(run.outcomes, run.database)
         fields.update(problems=len(verdict.problems), warnings=len(verdict.warnings))
     return verdict
 
@@ -207,6 +228,10 @@ def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
     files = run.folder / "files"
     with step("export", run.seconds):
         database.export(run.database, files)
+    is_current = request.make_current or not _is_older_than_current(run, out)
+    with step("history", run.seconds):
+        ended = history.Ended("published", int(ExitCode.PUBLISHED), is_made_current=is_current)
+        history.stage(out, run.begun, ended, run.outcomes, run.database)
     with step("manifest", run.seconds):
         facts = {
             "run_id": run.run_id,
@@ -216,19 +241,19 @@ def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
         }
         manifest = write_manifest(files, request.project, facts, verdict)
     with step("publish", run.seconds) as fields:
-        is_current = request.make_current or not _is_older_than_current(manifest, out)
         shutil.copyfile(run.folder / "run.log", files / "run.log")
         out.add_run(files, run.run_id)
         if is_current:
             out.switch_to(run.run_id)
             remove_tree(out.last_run)
+        history.commit(out, run.run_id)
         out.prune()
         fields.update(run_id=run.run_id, current=is_current)
     remove_tree(out.work)
     return Published(manifest, out.runs / run.run_id, is_current)
 
 
-def _is_older_than_current(manifest: dict[str, Any], out: OutPath) -> bool:
+def _is_older_than_current(run: Run, out: OutPath) -> bool:
     current = out.current_run_id()
     if current is None:
         return False
@@ -237,17 +262,19 @@ def _is_older_than_current(manifest: dict[str, Any], out: OutPath) -> bool:
     except (ValuePropsError, KeyError):
         logger.warning("step=publish problem=the current manifest is unreadable, it is replaced")
         return False
-    return bool(manifest["window"]["last_week_start_date"] < published)
+    [window] = database.rows(run.database, "select * from intermediate.int_run_window")
+    return bool(window["last_week_start_date"].isoformat() < published)
 
 
 @contextmanager
-def _kept_on_failure(out: OutPath) -> Iterator[None]:
-    """Keep the work of a failed run, so that its rows can be looked at."""
+def _kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
+    """Record a failed run, and keep its work, so that its rows can be looked at."""
     try:
         yield
     except BaseException as error:
         logger.info("step=failed error=%s", error)
-        with suppress(OSError):
+        with suppress(OSError, duckdb.Error):
+            _record_failure(run, out, error)
             remove_tree(out.last_run)
             files = out.work / "files"
             for name in OUTPUTS[:2]:
@@ -256,6 +283,19 @@ def _kept_on_failure(out: OutPath) -> Iterator[None]:
             (out.work / "run.log").rename(out.last_run / "run.log")
             remove_tree(out.work)
         raise
+
+
+def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
+    if out.current_run_id() != run.run_id:
+        code = error.exit_code if isinstance(error, ValuePropsError) else ExitCode.CANNOT_RUN
+        ended = history.Ended("failed", int(code), str(error) or type(error).__name__)
+        try:
+            history.stage(out, run.begun, ended, run.outcomes, run.database)
+        except duckdb.Error:
+            # Whatever is wrong with the database, that the run failed is recorded.
+            history.stage(out, run.begun, ended, run.outcomes)
+    if not (out.history / run.run_id).exists():
+        history.commit(out, run.run_id)
 
 
 @contextmanager
@@ -302,6 +342,6 @@ def _new_run_id() -> str:
     return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def as_json(tables: dict[str, list[dict[str, Any]]]) -> str:
-    """Tables as JSON, dates and decimals as text."""
+def as_json(tables: object) -> str:
+    """Tables or rows as JSON, dates and decimals as text."""
     return json.dumps(tables, indent=2, default=str, ensure_ascii=False)

@@ -143,9 +143,12 @@ def sample(out: str, scale: float, seed: int, overwrite: bool) -> None:
 @click.option("--to", "run_id", default=None, metavar="RUN", help="Default: the run before.")
 def rollback(out: str, run_id: str | None) -> None:
     """Make an older passed run the published one again."""
+    from value_props import history as records
+
     out_path = _existing_out(out)
     with exclusive(out_path.lock, "rollback"):
         now = roll_back(out_path, run_id)
+        records.settle(out_path)
     click.echo(f"Current is run {now} again: {_week(out_path.manifest_of(now))}.")
 
 
@@ -168,6 +171,59 @@ def verify(out: str) -> None:
             ExitCode.GATE_FAILED,
         )
     click.echo(f"Run {run_id}: all files are as they were published.")
+
+
+@cli.command()
+@_out_option
+@click.option("--limit", default=10, show_default=True, help="How many runs, the newest first.")
+@click.option("--json", "is_json", is_flag=True, help="Print all that is known of them as JSON.")
+def history(out: str, limit: int, is_json: bool) -> None:
+    """Print what became of the last runs, the failed and killed ones too."""
+    from value_props import history as records
+    from value_props.build import as_json
+
+    out_path = _existing_out(out)
+    try:
+        with exclusive(out_path.lock, "history"):
+            records.settle(out_path)
+    except ValuePropsError as error:
+        if error.exit_code != ExitCode.LOCKED:
+            raise
+        click.echo("A run is under way; it is listed once it has ended.", err=True)
+    runs = records.runs(out_path, limit)
+    if is_json:
+        click.echo(as_json(runs))
+        return
+    current = out_path.current_run_id()
+    table = [
+        {
+            "run": run["run_id"],
+            "status": "current" if run["run_id"] == current else run["status"],
+            "last week": run["last_week_start_date"],
+            "rows": run["rows_read"],
+            "bad": run["rows_quarantined"],
+            "in mart": run["rows_in_mart"],
+            "failed": run["tests_failed"],
+            "warned": run["tests_warned"],
+        }
+        for run in runs
+    ]
+    _print_table("runs", table, is_always_table=True)
+    for run in runs:
+        if run["problem"] and run["status"] == "failed":
+            click.echo(f"{run['run_id']}: {run['problem']}")
+
+
+@cli.command()
+@click.argument("before")
+@click.argument("after")
+@_out_option
+def diff(before: str, after: str, out: str) -> None:
+    """Print what changed in fct_prints from run BEFORE to run AFTER, by print_id."""
+    from value_props.diff import changes
+
+    found = changes(_existing_out(out), before, after)
+    _print_table(f"changes from {before} to {after}", found, is_always_table=True)
 
 
 @cli.command()
@@ -291,14 +347,14 @@ def _week(manifest: dict[str, Any]) -> str:
     return f"{span} ({first['week_start_date']} to {window['report_end_date']})"
 
 
-def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
+def _print_table(title: str, rows: list[dict[str, Any]], *, is_always_table: bool = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
     if not rows:
         click.echo(f"{title}: none\n")
         return
-    if len(rows) == 1:
+    if len(rows) == 1 and not is_always_table:
         click.echo(f"{title}:")
         for name, value in rows[0].items():
             click.echo(f"  {name}: {value}")

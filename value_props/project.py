@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,11 @@ class NodeOutcome:
         seconds: wall time.
         message: what dbt says of it.
         failures_table: where the failing rows are, or empty.
+        model_name: what a test judges: a model, or those that a singular test reads.
+        column_name: that a test judges; None for a test of a table.
+        rule: kind of a generic test, `singular`, or empty for what is no data test.
+        severity: of a test: error or warn.
+        description: of a test.
     """
 
     name: str
@@ -40,6 +45,11 @@ class NodeOutcome:
     seconds: float
     message: str
     failures_table: str
+    model_name: str = ""
+    column_name: str | None = None
+    rule: str = ""
+    severity: str = ""
+    description: str = ""
 
 
 def find_project() -> Path:
@@ -160,7 +170,7 @@ class Dbt:
 
 def _outcome_of(item: Any) -> NodeOutcome:
     node = item.node
-    return NodeOutcome(
+    outcome = NodeOutcome(
         name=node.name,
         kind=str(node.resource_type),
         status=str(item.status),
@@ -168,4 +178,16 @@ def _outcome_of(item: Any) -> NodeOutcome:
         seconds=item.execution_time or 0.0,
         message=item.message or "",
         failures_table=(getattr(node, "relation_name", None) or "").replace('"', ""),
+    )
+    if outcome.kind != "test":
+        return outcome
+    generic = getattr(node, "test_metadata", None)
+    read = [name.rpartition(".")[2] for name in node.depends_on_nodes]
+    return replace(
+        outcome,
+        model_name=(getattr(node, "attached_node", None) or ", ".join(read)).rpartition(".")[2],
+        column_name=getattr(node, "column_name", None),
+        rule=generic.name if generic else "singular",
+        severity=str(node.config.severity).lower(),
+        description=node.description or "",
     )

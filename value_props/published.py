@@ -4,6 +4,7 @@
       final.csv, final.parquet, value_props.duckdb, manifest.json   -> current/<name>
       current           -> runs/<run_id>
       runs/<run_id>/    the files of a passed run, read-only
+      quality/<run_id>/ the record of each run that began; see history.py
       last_run/         what a failed run left: its database, log and dbt artifacts
       .work/            of the run under way; swept by the next one
       .cache/           the parsed dbt project
@@ -45,6 +46,11 @@ class OutPath:
     def runs(self) -> Path:
         """The folder of the passed runs."""
         return self.root / "runs"
+
+    @property
+    def history(self) -> Path:
+        """The folder of the records of all runs."""
+        return self.root / "quality"
 
     @property
     def work(self) -> Path:
@@ -130,11 +136,11 @@ class OutPath:
         """Make a finished run's folder one of the passed runs, read-only."""
         for path in finished.iterdir():
             path.chmod(0o444)
-            _sync(path)
-        _sync(finished)
+            sync(path)
+        sync(finished)
         self.runs.mkdir(exist_ok=True)
         finished.rename(self.runs / run_id)
-        _sync(self.runs)
+        sync(self.runs)
 
     def switch_to(self, run_id: str) -> None:
         """Make a passed run the current one, in one step."""
@@ -146,7 +152,7 @@ class OutPath:
         link.unlink(missing_ok=True)
         link.symlink_to(Path("runs") / run_id)
         link.replace(self.current)
-        _sync(self.root)
+        sync(self.root)
 
     def prune(self) -> None:
         """Keep the last passed runs, and the current one."""
@@ -211,6 +217,15 @@ def roll_back(out: OutPath, run_id: str | None) -> str:
     return wanted
 
 
+def sync(path: Path) -> None:
+    """Have the system write a file or folder out, so that a crash can't leave it half."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sha256_of(path: Path) -> str:
     """The sha256 of a file, in lower-case hex."""
     with path.open("rb") as file:
@@ -221,12 +236,3 @@ def remove_tree(path: Path) -> None:
     """Remove a folder, if it is there."""
     if path.is_dir():
         shutil.rmtree(path)
-
-
-def _sync(path: Path) -> None:
-    """Have the system write a file or folder out, so that a crash can't leave it half."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

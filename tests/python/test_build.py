@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -45,6 +46,14 @@ def build(out: Path, *arguments: str | Path, raw: Path = CLEAN) -> subprocess.Co
 def contents(out: Path) -> dict[str, str]:
     """The sha256 of everything that the stable names show."""
     return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in STABLE_NAMES}
+
+
+def recorded(out: Path) -> list[dict[str, Any]]:
+    """What `value-props history` tells, the newest run first."""
+    answer = value_props("history", "--out", out, "--json")
+    assert answer.returncode == 0, answer.stderr
+    runs: list[dict[str, Any]] = json.loads(answer.stdout)
+    return runs
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +103,26 @@ def test_published_files_are_read_only_and_described(published: Path) -> None:
             " and schema_name in ('marts', 'quality')"
         ).fetchall()
     assert undescribed == 0
+
+
+def test_published_file_holds_the_history_up_to_its_own_run(published: Path) -> None:
+    expected = compute(CLEAN, Parameters(run_date=datetime.date.fromisoformat(RUN_DATE))).mart
+    with duckdb.connect(str(published / "value_props.duckdb"), read_only=True) as connection:
+        runs = connection.execute("select status, as_of_date from quality.runs").fetchall()
+        profiles = connection.execute(
+            "select row_count, total_prior_amount, share_by_value_prop from quality.mart_profiles"
+        ).fetchall()
+        sources = connection.execute(
+            "select source_name, rows_kept, distinct_users from quality.source_profiles"
+        ).fetchall()
+        [(tests,)] = connection.execute("select count(*) from quality.test_results").fetchall()
+    assert runs == [("published", datetime.date(2020, 11, 30))]
+    counts = Counter(row[5] for row in expected)
+    shares = {name: counts[name] / len(expected) for name in sorted(counts)}
+    assert profiles == [(len(expected), sum(row[11] for row in expected), shares)]
+    assert sources == [("pays", 756, 100), ("prints", 509, 61), ("taps", 51, 25)]
+    manifest = json.loads((published / "manifest.json").read_text())
+    assert tests == sum(manifest["tests"].values())
 
 
 def test_same_input_gives_the_same_bytes(
@@ -146,6 +175,12 @@ def test_dirty_data_is_refused_and_the_published_files_stay(out: Path) -> None:
     assert contents(out) == before
     assert (out / "last_run" / "value_props.duckdb").is_file()
     assert (out / "last_run" / "run.log").is_file()
+    failed, passed = recorded(out)
+    assert (failed["status"], failed["exit_code"]) == ("failed", 1)
+    assert failed["rows_quarantined"] > 0
+    assert failed["tests_failed"] > 0
+    assert passed["status"] == "published"
+    assert passed["rows_in_mart"] == 120
 
 
 def test_dirty_data_is_published_where_it_is_accepted(tmp_path: Path) -> None:
@@ -184,6 +219,10 @@ def test_a_killed_run_harms_nothing_and_the_next_needs_no_help(out: Path) -> Non
         assert contents(out)["final.csv"] == before["final.csv"]
     assert build(out).returncode == 0
     assert not (out / ".work").exists()
+    kinds = [run["status"] for run in recorded(out)]
+    # A second may be too short for a run to begin.
+    assert kinds[0] == kinds[-1] == "published"
+    assert kinds[1:-1] in (["killed"] * 3, ["killed"] * 4)
 
 
 def test_a_second_run_is_told_who_holds_the_lock(out: Path) -> None:

@@ -1,0 +1,164 @@
+"""The history: each run that began is recorded once, however it ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import duckdb
+import pytest
+from test_published import KilledError, kill_at
+
+from value_props import history
+from value_props.diff import changes
+from value_props.errors import ValuePropsError
+from value_props.history import Begun, Ended
+from value_props.project import NodeOutcome
+from value_props.published import STABLE_NAMES, OutPath
+
+TEST = NodeOutcome(
+    name="fct_prints__one_row_per_print",
+    kind="test",
+    status="pass",
+    failures=0,
+    seconds=0.1,
+    message="",
+    failures_table="test_failures.fct_prints__one_row_per_print",
+    model_name="fct_prints",
+    column_name="print_id",
+    rule="unique",
+    severity="error",
+    description="It's the key.",
+)
+
+
+def begun(run_id: str) -> Begun:
+    parameters = {"week_rule": "complete", "run_date": "2020-12-01"}
+    return Begun(run_id, "2020-12-01T00:00:00Z", "it's raw", parameters, None, {"duckdb": "2.0.0"})
+
+
+@contextmanager
+def begin(out: OutPath, run_id: str) -> Iterator[None]:
+    """The start of a run, as a build does it."""
+    out.prepare()
+    history.settle(out)
+    out.sweep()
+    out.work.mkdir()
+    history.begin(out, begun(run_id))
+    yield
+    out.sweep()
+
+
+def publish(out: OutPath, run_id: str) -> None:
+    """A passed run, as a build does it, with files that say which run they are of."""
+    with begin(out, run_id):
+        history.stage(out, begun(run_id), Ended("published", 0, is_made_current=True), [TEST])
+        files = out.work / "files"
+        files.mkdir()
+        for name in STABLE_NAMES:
+            (files / name).write_text(run_id)
+        out.add_run(files, run_id)
+        out.switch_to(run_id)
+        history.commit(out, run_id)
+
+
+def fail(out: OutPath, run_id: str) -> None:
+    with begin(out, run_id):
+        history.stage(out, begun(run_id), Ended("failed", 1, "It failed"))
+        history.commit(out, run_id)
+
+
+def statuses(out: OutPath) -> list[tuple[str, str]]:
+    """Run and status of all runs, the oldest first."""
+    return [(run["run_id"], run["status"]) for run in reversed(history.runs(out, 100))]
+
+
+def test_a_kill_at_any_step_neither_loses_nor_doubles_a_run(tmp_path: Path) -> None:
+    seen = set()
+    for wanted in count():
+        out = OutPath(tmp_path / str(wanted))
+        publish(out, "1")
+        fail(out, "2")
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            kill_at(wanted, monkeypatch)
+            try:
+                publish(out, "3")
+                is_killed = False
+            except KilledError:
+                is_killed = True
+        was_begun = (out.work / history.BEGUN).exists() or (out.history / "3").exists()
+        shown = (out.root / STABLE_NAMES[0]).read_text()
+        publish(out, "4")
+        expected = [("1", "published"), ("2", "failed"), ("4", "published")]
+        if was_begun:
+            expected.insert(2, ("3", "published" if shown == "3" else "killed"))
+        assert statuses(out) == expected
+        # A run that was killed before its files were switched to is no run to go back to.
+        assert out.run_ids() == [run_id for run_id, status in expected if status == "published"]
+        seen.add(tuple(expected))
+        if not is_killed:
+            break
+    assert len(seen) == 3
+
+
+def test_a_rollback_is_recorded_and_survives_later_runs(tmp_path: Path) -> None:
+    out = OutPath(tmp_path / "out")
+    publish(out, "1")
+    publish(out, "2")
+    out.switch_to("1")
+    # Before anybody settles it, as after a kill.
+    assert statuses(out) == [("1", "published"), ("2", "rolled back")]
+    publish(out, "3")
+    assert statuses(out) == [("1", "published"), ("2", "rolled back"), ("3", "published")]
+    out.switch_to("2")
+    history.settle(out)
+    assert statuses(out) == [("1", "published"), ("2", "published"), ("3", "rolled back")]
+
+
+def test_a_record_keeps_what_was_told(tmp_path: Path) -> None:
+    out = OutPath(tmp_path / "out")
+    publish(out, "1")
+    [run] = history.runs(out, 10)
+    assert run["raw_path"] == "it's raw"
+    assert run["versions"] == {"duckdb": "2.0.0"}
+    assert (run["tests_failed"], run["rows_read"], run["problem"]) == (0, None, None)
+    [found] = duckdb.execute(
+        "select test_name, column_name, rule, description from read_parquet(?)",
+        [str(out.history / "1" / "test_results.parquet")],
+    ).fetchall()
+    assert found == (TEST.name, "print_id", "unique", "It's the key.")
+
+
+def test_diff_counts_by_key_and_column(tmp_path: Path) -> None:
+    out = OutPath(tmp_path)
+    for run_id, values in {
+        "a": "('1', 0, 1), ('2', 0, 2), ('3', 0, 3)",
+        "b": "('2', 0, 2), ('3', 1, 4), ('4', 0, 0), ('5', 0, 0)",
+    }.items():
+        path = out.runs / run_id / "final.parquet"
+        path.parent.mkdir(parents=True)
+        duckdb.execute(
+            f"copy (select * from (values {values}) as rows (print_id, position, prior_views))"
+            f" to '{path}' (format parquet)"
+        )
+    assert changes(out, "a", "b") == [
+        {"change": "added", "column_name": None, "rows": 2},
+        {"change": "lost", "column_name": None, "rows": 1},
+        {"change": "changed", "column_name": "position", "rows": 1},
+        {"change": "changed", "column_name": "prior_views", "rows": 1},
+    ]
+    assert changes(out, "a", "a") == []
+    with pytest.raises(ValuePropsError, match="Kept are: a, b"):
+        changes(out, "a", "c")
+
+
+def test_a_note_that_was_not_finished_is_no_run(tmp_path: Path) -> None:
+    out = OutPath(tmp_path / "out")
+    publish(out, "1")
+    out.work.mkdir()
+    (out.work / f"{history.BEGUN}.draft").write_text(json.dumps({})[:1])
+    publish(out, "2")
+    assert statuses(out) == [("1", "published"), ("2", "published")]

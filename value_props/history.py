@@ -1,0 +1,288 @@
+"""The history of all runs: one folder of Parquet files a run, read as one table.
+
+    out/quality/<run_id>/
+      runs.parquet, test_results.parquet, source_profiles.parquet, mart_profiles.parquet
+      rolled_back       an empty file: the run was current, and an older one is now
+
+A folder is written in the work folder of its run and then renamed, so it is whole or not
+there. A run that is killed leaves its begun.json behind; whoever takes the lock next settles
+what became of it. So each run that began is recorded once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from value_props.database import opened
+from value_props.manifest import utc_now
+from value_props.profiles import MART_PROFILES, SOURCE_PROFILES, TABLES, Table
+from value_props.project import NodeOutcome
+from value_props.published import OutPath, remove_tree, sync
+
+BEGUN = "begun.json"
+RECORD = "record"
+ROLLED_BACK = "rolled_back"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What is known of a run when it begins.
+
+    Args:
+        run_id: of the run.
+        started_at: UTC, ISO 8601.
+        raw_path: as the user gave it.
+        parameters: texts by name, as the user gave them.
+        git_commit: of the project; None without git.
+        versions: of what computes the run, by name.
+    """
+
+    run_id: str
+    started_at: str
+    raw_path: str
+    parameters: Mapping[str, str]
+    git_commit: str | None
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a run.
+
+    Args:
+        status: published, failed or killed.
+        exit_code: what the command line exits with; None for a killed run.
+        problem: what is wrong; None for a published run.
+        is_made_current: whether the stable names show it, or did.
+    """
+
+    status: str
+    exit_code: int | None = None
+    problem: str | None = None
+    is_made_current: bool = False
+
+
+def begin(out: OutPath, begun: Begun) -> None:
+    """Leave a note of a run in its work folder. Call it under the lock, after settle."""
+    draft = out.work / f"{BEGUN}.draft"
+    draft.write_text(json.dumps(asdict(begun)))
+    sync(draft)
+    draft.rename(out.work / BEGUN)
+
+
+def stage(
+    out: OutPath,
+    begun: Begun,
+    ended: Ended,
+    outcomes: Sequence[NodeOutcome] = (),
+    database: Path | None = None,
+) -> None:
+    """Write the record of a run beside its work, and all history into its database.
+
+    Args:
+        out: where the run works.
+        begun: of the run.
+        ended: what became of it, or will once its files are switched to.
+        outcomes: of the models and tests that ran.
+        database: that the run filled; None or missing where it came to none.
+    """
+    folder = out.work / RECORD
+    remove_tree(folder)
+    folder.mkdir(parents=True)
+    is_built = database is not None and database.exists()
+    with opened(database) if database and is_built else closing(duckdb.connect()) as connection:
+        _create_tables(connection)
+        profiles = {
+            "source_profiles": _profile(connection, SOURCE_PROFILES, begun.run_id),
+            "mart_profiles": _profile(connection, MART_PROFILES, begun.run_id),
+        }
+        window = _window(connection)
+        rows = {
+            "runs": [_run_row(begun, ended, window)],
+            "test_results": [
+                _test_row(begun.run_id, outcome) for outcome in outcomes if "test" in outcome.kind
+            ],
+        }
+        for table in TABLES:
+            _insert_history(connection, table, out)
+            if table.name in profiles:
+                profile = profiles[table.name]
+                connection.execute(f"insert into {table.path} by name {profile}")  # nosec B608
+            else:
+                _insert(connection, table, rows[table.name])
+            path = folder / f"{table.name}.parquet"
+            connection.execute(
+                f"copy (from {table.path} where run_id = '{_quoted(begun.run_id)}')"  # nosec B608
+                f" to '{_quoted(path)}' (format parquet)"
+            )
+            sync(path)
+
+
+def commit(out: OutPath, run_id: str) -> None:
+    """Make the staged record part of the history, in one step."""
+    out.history.mkdir(exist_ok=True)
+    (out.work / RECORD).rename(out.history / run_id)
+    sync(out.history)
+
+
+def settle(out: OutPath) -> None:
+    """Record what became of a killed run, and which runs were rolled back.
+
+    Call it under the lock, before the work folder is swept.
+    """
+    note = out.work / BEGUN
+    if note.exists():
+        begun = Begun(**json.loads(note.read_text()))
+        if not (out.history / begun.run_id).exists():
+            # The files are switched to once the record is staged, and before it is committed.
+            if out.current_run_id() != begun.run_id:
+                remove_tree(out.runs / begun.run_id)
+                stage(out, begun, Ended("killed", problem="The run was killed"))
+            commit(out, begun.run_id)
+    rolled_back = _rolled_back(out)
+    for folder in _folders(out):
+        mark = folder / ROLLED_BACK
+        if folder.name in rolled_back:
+            mark.touch()
+        elif folder.name == out.current_run_id():
+            mark.unlink(missing_ok=True)
+
+
+def runs(out: OutPath, limit: int) -> list[dict[str, Any]]:
+    """The last runs, the newest first, with the columns of the table `runs` and some sums."""
+    with closing(duckdb.connect()) as connection:
+        _create_tables(connection)
+        for table in TABLES:
+            _insert_history(connection, table, out)
+        result = connection.execute(_SUMMARY, [limit])
+        names = [column[0] for column in result.description or []]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+_SUMMARY = """
+    select
+        runs.*,
+        (select sum(rows_read) from quality.source_profiles as sources
+         where sources.run_id = runs.run_id) as rows_read,
+        (select sum(rows_quarantined) from quality.source_profiles as sources
+         where sources.run_id = runs.run_id) as rows_quarantined,
+        (select sum(row_count) from quality.mart_profiles as marts
+         where marts.run_id = runs.run_id) as rows_in_mart,
+        (select count(*) filter (where status in ('fail', 'error'))
+         from quality.test_results as tests where tests.run_id = runs.run_id) as tests_failed,
+        (select count(*) filter (where status = 'warn')
+         from quality.test_results as tests where tests.run_id = runs.run_id) as tests_warned
+    from quality.runs as runs
+    order by runs.run_id desc
+    limit ?
+"""
+
+
+def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("create schema if not exists quality")
+    for table in TABLES:
+        columns = ", ".join(f"{column.name} {column.type}" for column in table.columns)
+        connection.execute(f"create or replace table {table.path} ({columns})")
+        connection.execute(f"comment on table {table.path} is '{_quoted(table.description)}'")
+        for column in table.columns:
+            connection.execute(
+                f"comment on column {table.path}.{column.name} is '{_quoted(column.description)}'"
+            )
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, table: Table, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    structure = json.dumps([{column.name: column.type for column in table.columns}])
+    connection.execute(
+        f"insert into {table.path} by name"  # nosec B608
+        f" select unnest(from_json(cast(? as json), '{_quoted(structure)}'), max_depth := 2)",
+        [json.dumps(rows, default=str)],
+    )
+
+
+def _insert_history(connection: duckdb.DuckDBPyConnection, table: Table, out: OutPath) -> None:
+    """Add the rows of all recorded runs, in the order of the runs."""
+    folders = _folders(out)
+    if not folders:
+        return
+    paths = ", ".join(f"'{_quoted(folder / table.name)}.parquet'" for folder in folders)
+    known = f"read_parquet([{paths}], union_by_name = true)"
+    if table.name == "runs":
+        gone = ", ".join(f"'{_quoted(run_id)}'" for run_id in _rolled_back(out)) or "null"
+        known = (
+            "(select * replace (case when run_id in"
+            f" ({gone}) then 'rolled back' else status end as status) from {known})"  # nosec B608
+        )
+    connection.execute(f"insert into {table.path} by name from {known} order by run_id")
+
+
+def _rolled_back(out: OutPath) -> set[str]:
+    """The runs that were current and were gone back from.
+
+    A run that was current and is newer than the current one was rolled back, whether its mark
+    was written or not. The mark tells it once a newer run is current.
+    """
+    folders = _folders(out)
+    current = out.current_run_id()
+    marked = {folder.name for folder in folders if (folder / ROLLED_BACK).exists()}
+    if current is None:
+        return marked
+    newer = [folder for folder in folders if folder.name > current]
+    if newer:
+        paths = [str(folder / "runs.parquet") for folder in newer]
+        with closing(duckdb.connect()) as connection:
+            found = connection.execute(
+                "select run_id from read_parquet(?) where is_made_current", [paths]
+            ).fetchall()
+        marked |= {run_id for (run_id,) in found}
+    return marked - {current}
+
+
+def _folders(out: OutPath) -> list[Path]:
+    return sorted(out.history.iterdir()) if out.history.is_dir() else []
+
+
+def _profile(connection: duckdb.DuckDBPyConnection, query: str, run_id: str) -> str:
+    """The query, or one without a row where the run did not build what it asks."""
+    query = query.format(run_id=_quoted(run_id))
+    try:
+        connection.execute(f"explain {query}")
+    except duckdb.CatalogException:
+        return f"select '{_quoted(run_id)}' as run_id where false"  # nosec B608
+    return query
+
+
+def _window(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    try:
+        result = connection.execute("select * from intermediate.int_run_window")
+    except duckdb.CatalogException:
+        return {}
+    names = [column[0] for column in result.description or []]
+    row = result.fetchone()
+    return dict(zip(names, row, strict=True)) if row else {}
+
+
+def _run_row(begun: Begun, ended: Ended, window: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **asdict(begun),
+        **asdict(ended),
+        **begun.parameters,
+        **window,
+        "ended_at": None if ended.status == "killed" else utc_now(),
+    }
+
+
+def _test_row(run_id: str, outcome: NodeOutcome) -> dict[str, Any]:
+    return {"run_id": run_id, "test_name": outcome.name, **asdict(outcome)}
+
+
+def _quoted(value: object) -> str:
+    return str(value).replace("'", "''")
