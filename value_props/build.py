@@ -150,7 +150,7 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
             outcomes = _run_dbt(run, dbt, PROFILE_OPTIONS)
         verdict = judge(outcomes, run.database)
         queries = {
-            "window": "select * from intermediate.int_run_window",
+            "window": database.WINDOW_QUERY,
             "files": "select * from quality.row_reconciliation order by source_name, file_name",
             "quarantine": "select source_name, quarantine_reason, count(*) as row_count"
             " from quality.quarantined_rows group by all order by all",
@@ -262,7 +262,7 @@ def _is_older_than_current(run: Run, out: OutPath) -> bool:
     except (ValuePropsError, KeyError):
         logger.warning("step=publish problem=the current manifest is unreadable, it is replaced")
         return False
-    [window] = database.rows(run.database, "select * from intermediate.int_run_window")
+    [window] = database.rows(run.database, database.WINDOW_QUERY)
     return bool(window["last_week_start_date"].isoformat() < published)
 
 

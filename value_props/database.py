@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import duckdb
 # Files that clients older than DuckDB 2.0 can open; the same as in profiles.yml.
 CONFIG = {"storage_compatibility_version": "v1.5.0"}
 
+WINDOW_QUERY = "select * from intermediate.int_run_window"
 EXPORT_QUERY = "select * from marts.fct_prints order by print_date, user_id, position, value_prop"
 
 
@@ -68,7 +69,7 @@ def export(database: Path, folder: Path) -> None:
     The order is total, and DuckDB keeps it and cuts row groups by it, so the same rows give
     the same bytes with any number of threads.
     """
-    csv_path, parquet_path = _literal(folder / "final.csv"), _literal(folder / "final.parquet")
+    csv_path, parquet_path = literal(folder / "final.csv"), literal(folder / "final.parquet")
     with opened(database) as connection:
         connection.execute(f"create temporary table final as {EXPORT_QUERY}")
         connection.execute(
@@ -81,20 +82,28 @@ def export(database: Path, folder: Path) -> None:
 def rows(database: Path, query: str) -> list[dict[str, Any]]:
     """The rows of a query, each by column name; empty where a table is missing."""
     with opened(database) as connection:
-        try:
-            result = connection.execute(query)
-        except duckdb.CatalogException:
-            return []
-        names = [column[0] for column in result.description or []]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        return rows_of(connection, query)
+
+
+def rows_of(
+    connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[object] = ()
+) -> list[dict[str, Any]]:
+    """The same on a connection, with values for the parameters of the query."""
+    try:
+        result = connection.execute(query, list(values))
+    except duckdb.CatalogException:
+        return []
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def literal(value: object) -> str:
+    """A value as a text of SQL, in its quotes."""
+    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    connection.execute(f"attach {_literal(path)} as published (read_only)")
-
-
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+    connection.execute(f"attach {literal(path)} as published (read_only)")
 
 
 def _quoted(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from value_props.errors import ValuePropsError
+from value_props.database import literal
 from value_props.published import OutPath
 
 KEY = "print_id"
@@ -29,16 +29,11 @@ def changes(out: OutPath, before: str, after: str) -> list[dict[str, Any]]:
         ValuePropsError: a run is not kept.
     """
     for run_id in (before, after):
-        if run_id not in out.run_ids():
-            raise ValuePropsError(
-                f"there is no run {run_id}",
-                f"Out path {out.root}",
-                f"Kept are: {', '.join(out.run_ids()) or 'none'}",
-            )
+        out.check_kept(run_id)
     with closing(duckdb.connect()) as connection:
         for name, run_id in {"before": before, "after": after}.items():
-            path = str(out.runs / run_id / "final.parquet").replace("'", "''")
-            connection.execute(f"create view {name}_rows as from read_parquet('{path}')")
+            path = literal(out.runs / run_id / "final.parquet")
+            connection.execute(f"create view {name}_rows as from read_parquet({path})")
         described = connection.execute("describe after_rows").fetchall()
         columns = [name for name, *_ in described if name != KEY]
         counted = ", ".join(

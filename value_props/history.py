@@ -20,7 +20,7 @@ from typing import Any
 
 import duckdb
 
-from value_props.database import opened
+from value_props.database import WINDOW_QUERY, literal, opened, rows_of
 from value_props.manifest import utc_now
 from value_props.profiles import MART_PROFILES, SOURCE_PROFILES, TABLES, Table
 from value_props.project import NodeOutcome
@@ -103,7 +103,7 @@ def stage(
             "source_profiles": _profile(connection, SOURCE_PROFILES, begun.run_id),
             "mart_profiles": _profile(connection, MART_PROFILES, begun.run_id),
         }
-        window = _window(connection)
+        window = next(iter(rows_of(connection, WINDOW_QUERY)), {})
         rows = {
             "runs": [_run_row(begun, ended, window)],
             "test_results": [
@@ -119,8 +119,8 @@ def stage(
                 _insert(connection, table, rows[table.name])
             path = folder / f"{table.name}.parquet"
             connection.execute(
-                f"copy (from {table.path} where run_id = '{_quoted(begun.run_id)}')"  # nosec B608
-                f" to '{_quoted(path)}' (format parquet)"
+                f"copy (from {table.path} where run_id = {literal(begun.run_id)})"  # nosec B608
+                f" to {literal(path)} (format parquet)"
             )
             sync(path)
 
@@ -161,9 +161,7 @@ def runs(out: OutPath, limit: int) -> list[dict[str, Any]]:
         _create_tables(connection)
         for table in TABLES:
             _insert_history(connection, table, out)
-        result = connection.execute(_SUMMARY, [limit])
-        names = [column[0] for column in result.description or []]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        return rows_of(connection, _SUMMARY, [limit])
 
 
 _SUMMARY = """
@@ -190,10 +188,10 @@ def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     for table in TABLES:
         columns = ", ".join(f"{column.name} {column.type}" for column in table.columns)
         connection.execute(f"create or replace table {table.path} ({columns})")
-        connection.execute(f"comment on table {table.path} is '{_quoted(table.description)}'")
+        connection.execute(f"comment on table {table.path} is {literal(table.description)}")
         for column in table.columns:
             connection.execute(
-                f"comment on column {table.path}.{column.name} is '{_quoted(column.description)}'"
+                f"comment on column {table.path}.{column.name} is {literal(column.description)}"
             )
 
 
@@ -203,7 +201,7 @@ def _insert(
     structure = json.dumps([{column.name: column.type for column in table.columns}])
     connection.execute(
         f"insert into {table.path} by name"  # nosec B608
-        f" select unnest(from_json(cast(? as json), '{_quoted(structure)}'), max_depth := 2)",
+        f" select unnest(from_json(cast(? as json), {literal(structure)}), max_depth := 2)",
         [json.dumps(rows, default=str)],
     )
 
@@ -213,10 +211,10 @@ def _insert_history(connection: duckdb.DuckDBPyConnection, table: Table, out: Ou
     folders = _folders(out)
     if not folders:
         return
-    paths = ", ".join(f"'{_quoted(folder / table.name)}.parquet'" for folder in folders)
+    paths = ", ".join(literal(folder / f"{table.name}.parquet") for folder in folders)
     known = f"read_parquet([{paths}], union_by_name = true)"
     if table.name == "runs":
-        gone = ", ".join(f"'{_quoted(run_id)}'" for run_id in _rolled_back(out)) or "null"
+        gone = ", ".join(map(literal, _rolled_back(out))) or "null"
         known = (
             "(select * replace (case when run_id in"
             f" ({gone}) then 'rolled back' else status end as status) from {known})"  # nosec B608
@@ -252,22 +250,12 @@ def _folders(out: OutPath) -> list[Path]:
 
 def _profile(connection: duckdb.DuckDBPyConnection, query: str, run_id: str) -> str:
     """The query, or one without a row where the run did not build what it asks."""
-    query = query.format(run_id=_quoted(run_id))
+    query = query.format(run_id=literal(run_id))
     try:
         connection.execute(f"explain {query}")
     except duckdb.CatalogException:
-        return f"select '{_quoted(run_id)}' as run_id where false"  # nosec B608
+        return f"select {literal(run_id)} as run_id where false"  # nosec B608
     return query
-
-
-def _window(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    try:
-        result = connection.execute("select * from intermediate.int_run_window")
-    except duckdb.CatalogException:
-        return {}
-    names = [column[0] for column in result.description or []]
-    row = result.fetchone()
-    return dict(zip(names, row, strict=True)) if row else {}
 
 
 def _run_row(begun: Begun, ended: Ended, window: Mapping[str, Any]) -> dict[str, Any]:
@@ -282,7 +270,3 @@ def _run_row(begun: Begun, ended: Ended, window: Mapping[str, Any]) -> dict[str,
 
 def _test_row(run_id: str, outcome: NodeOutcome) -> dict[str, Any]:
     return {"run_id": run_id, "test_name": outcome.name, **asdict(outcome)}
-
-
-def _quoted(value: object) -> str:
-    return str(value).replace("'", "''")

@@ -39,7 +39,7 @@ def write_manifest(
         The manifest as it was written.
     """
     path = folder / DATABASE
-    window = database.rows(path, "select * from intermediate.int_run_window")[0]
+    window = database.rows(path, database.WINDOW_QUERY)[0]
     parameters = (
         "run_date",
         "as_of_date",

@@ -169,7 +169,7 @@ SOURCE_PROFILES = """
         from quality.schema_drift group by all
     )
     select
-        '{run_id}' as run_id,
+        {run_id} as run_id,
         counts.source_name,
         counts.file_name,
         files.size_bytes,
@@ -210,7 +210,7 @@ MART_PROFILES = """
         from shares group by all
     )
     select
-        '{run_id}' as run_id,
+        {run_id} as run_id,
         week_start_date,
         prints.iso_week,
         count(*) as row_count,

@@ -115,6 +115,19 @@ class OutPath:
         """The passed runs that are kept, oldest first (ids begin with their time)."""
         return sorted(path.name for path in self.runs.iterdir()) if self.runs.is_dir() else []
 
+    def check_kept(self, run_id: str) -> None:
+        """Refuse the id of no passed run that is kept.
+
+        Raises:
+            ValuePropsError: it names the runs that are.
+        """
+        if run_id not in self.run_ids():
+            raise ValuePropsError(
+                f"there is no run {run_id}",
+                f"Out path {self.root}",
+                f"Kept are: {', '.join(self.run_ids()) or 'none'}",
+            )
+
     def manifest_of(self, run_id: str) -> dict[str, Any]:
         """The manifest of a passed run.
 
@@ -199,12 +212,7 @@ def roll_back(out: OutPath, run_id: str | None) -> str:
             f"Kept are: {', '.join(out.run_ids()) or 'none'}",
         )
     wanted = run_id or older[-1]
-    if wanted not in out.run_ids():
-        raise ValuePropsError(
-            f"there is no run {wanted}",
-            f"Out path {out.root}",
-            f"Kept are: {', '.join(out.run_ids()) or 'none'}",
-        )
+    out.check_kept(wanted)
     faults = out.verify(wanted)
     if faults:
         raise ValuePropsError(

@@ -45,8 +45,8 @@ MAX_LINE_BYTES = 16 << 20
 # Longer lines travel as hard lines, so that the reader's buffers stay small.
 LONG_LINE_BYTES = 1 << 20
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_BLANK = b" \t"
 _BLANKS = (b" ", b"\t")
+_BLANK = b"".join(_BLANKS)
 _CSV_FIELD = re.compile(r'("(?:[^"]|"")*"|[^",]*),')
 _CSV_LINE = re.compile(r'(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))*')
 
@@ -324,11 +324,11 @@ def _count_plain(file: RawFile, path: Path) -> bool:
     if utf8.getstate()[0]:
         return False
     if rest:
-        _count_body(file, path, rest + b"\n", is_terminated=False)
+        _count_body(file, path, rest + b"\n")
     return True
 
 
-def _count_body(file: RawFile, path: Path, body: bytes, is_terminated: bool = True) -> None:
+def _count_body(file: RawFile, path: Path, body: bytes) -> None:
     """Count whole lines, each ended by a newline, of a file that holds no other ends."""
     lines = body.count(b"\n")
     # A byte is found ten times faster than a pair, and compact files hold no space.
