@@ -286,16 +286,13 @@ def _kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
 
 
 def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
-    if out.current_run_id() != run.run_id:
-        code = error.exit_code if isinstance(error, ValuePropsError) else ExitCode.CANNOT_RUN
-        ended = history.Ended("failed", int(code), str(error) or type(error).__name__)
-        try:
-            history.stage(out, run.begun, ended, run.outcomes, run.database)
-        except duckdb.Error:
-            # Whatever is wrong with the database, that the run failed is recorded.
-            history.stage(out, run.begun, ended, run.outcomes)
-    if not (out.history / run.run_id).exists():
-        history.commit(out, run.run_id)
+    code = error.exit_code if isinstance(error, ValuePropsError) else ExitCode.CANNOT_RUN
+    ended = history.Ended("failed", int(code), str(error) or type(error).__name__)
+    try:
+        history.close(out, run.begun, ended, run.outcomes, run.database)
+    except duckdb.Error:
+        # Whatever is wrong with the database, that the run failed is recorded.
+        history.close(out, run.begun, ended, run.outcomes)
 
 
 @contextmanager

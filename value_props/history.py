@@ -132,6 +132,33 @@ def commit(out: OutPath, run_id: str) -> None:
     sync(out.history)
 
 
+def close(
+    out: OutPath,
+    begun: Begun,
+    ended: Ended,
+    outcomes: Sequence[NodeOutcome] = (),
+    database: Path | None = None,
+) -> None:
+    """Record a run that ended before its record was committed, if it did.
+
+    The files are switched to once the record of a published run is staged, so where they are
+    the current ones, that record holds; else the run is no run to go back to.
+
+    Args:
+        out: where the run worked.
+        begun: of the run.
+        ended: what became of it, if its files are not the current ones.
+        outcomes: of the models and tests that ran.
+        database: that the run filled; None or missing where it came to none.
+    """
+    if (out.history / begun.run_id).exists():
+        return
+    if out.current_run_id() != begun.run_id:
+        remove_tree(out.runs / begun.run_id)
+        stage(out, begun, ended, outcomes, database)
+    commit(out, begun.run_id)
+
+
 def settle(out: OutPath) -> None:
     """Record what became of a killed run, and which runs were rolled back.
 
@@ -140,12 +167,7 @@ def settle(out: OutPath) -> None:
     note = out.work / BEGUN
     if note.exists():
         begun = Begun(**json.loads(note.read_text()))
-        if not (out.history / begun.run_id).exists():
-            # The files are switched to once the record is staged, and before it is committed.
-            if out.current_run_id() != begun.run_id:
-                remove_tree(out.runs / begun.run_id)
-                stage(out, begun, Ended("killed", problem="The run was killed"))
-            commit(out, begun.run_id)
+        close(out, begun, Ended("killed", problem="The run was killed"))
     rolled_back = _rolled_back(out)
     for folder in _folders(out):
         mark = folder / ROLLED_BACK

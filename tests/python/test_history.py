@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import duckdb
 import pytest
-from test_published import KilledError, kill_at
+from test_published import is_killed_at
 
 from value_props import history
 from value_props.diff import changes
@@ -82,13 +83,7 @@ def test_a_kill_at_any_step_neither_loses_nor_doubles_a_run(tmp_path: Path) -> N
         out = OutPath(tmp_path / str(wanted))
         publish(out, "1")
         fail(out, "2")
-        with pytest.MonkeyPatch.context() as monkeypatch:
-            kill_at(wanted, monkeypatch)
-            try:
-                publish(out, "3")
-                is_killed = False
-            except KilledError:
-                is_killed = True
+        is_killed = is_killed_at(wanted, partial(publish, out, "3"))
         was_begun = (out.work / history.BEGUN).exists() or (out.history / "3").exists()
         shown = (out.root / STABLE_NAMES[0]).read_text()
         publish(out, "4")
@@ -102,6 +97,19 @@ def test_a_kill_at_any_step_neither_loses_nor_doubles_a_run(tmp_path: Path) -> N
         if not is_killed:
             break
     assert len(seen) == 3
+
+
+def test_a_run_that_fails_before_the_switch_is_no_run_to_go_back_to(tmp_path: Path) -> None:
+    out = OutPath(tmp_path / "out")
+    publish(out, "1")
+    with begin(out, "2"):
+        history.stage(out, begun("2"), Ended("published", 0, is_made_current=True))
+        (out.runs / "2").mkdir()
+        history.close(out, begun("2"), Ended("failed", 4, "The disk is full"))
+        # Told twice, it is recorded once.
+        history.close(out, begun("2"), Ended("failed", 2, "It is full"))
+    assert out.run_ids() == ["1"]
+    assert statuses(out) == [("1", "published"), ("2", "failed")]
 
 
 def test_a_rollback_is_recorded_and_survives_later_runs(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,12 @@ def shown(out: OutPath) -> list[str]:
     return [path.read_text() for path in paths if path.exists()]
 
 
-def kill_at(wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the process die in place of its step of that number, counted from 0."""
+def is_killed_at(wanted: int, action: Callable[[], None]) -> bool:
+    """Have an action die in place of its step of that number, counted from 0.
+
+    Returns:
+        Whether it did; False where it takes fewer steps.
+    """
     numbers = count()
 
     def counted(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,8 +64,14 @@ def kill_at(wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
         return stand_in
 
-    for owner, name in STEPS:
-        monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for owner, name in STEPS:
+            monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
+        try:
+            action()
+        except KilledError:
+            return True
+    return False
 
 
 @pytest.mark.parametrize("before", [[], ["1"], ["1", "2", "3", "4", "5"]])
@@ -70,13 +81,7 @@ def test_a_kill_at_any_step_shows_the_files_of_one_run(tmp_path: Path, before: l
         for run_id in before:
             publish(out, run_id)
         old = before[-1:] * len(STABLE_NAMES)
-        with pytest.MonkeyPatch.context() as monkeypatch:
-            kill_at(wanted, monkeypatch)
-            try:
-                publish(out, "8")
-                is_killed = False
-            except KilledError:
-                is_killed = True
+        is_killed = is_killed_at(wanted, partial(publish, out, "8"))
         assert shown(out) in (old, ["8"] * len(STABLE_NAMES))
         publish(out, "9")
         assert shown(out) == ["9"] * len(STABLE_NAMES)
