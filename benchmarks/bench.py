@@ -165,14 +165,15 @@ def report(console: Console, raw_path: Path, scratch: Path) -> None:
     if not filecmp.cmp(scratch / "polars/final.csv", scratch / "out/final.csv", shallow=False):
         sys.exit("the Polars job and the build disagree on final.csv")
     console.print(_table(scan, rival, whole.job, tiny.job))
-    console.print(_steps(split, tiny))
-    models = split.node_seconds("model") - tiny.node_seconds("model")
-    console.print(f"SQL of all models ÷ bare scan: {models / scan.span.seconds:.1f}")
+    # What the nodes take beyond those of the small fixture.
+    sql = {kind: split.node_seconds(kind) - tiny.node_seconds(kind) for kind in ("model", "test")}
+    console.print(_steps(split, sql))
+    console.print(f"SQL of all models ÷ bare scan: {sql['model'] / scan.span.seconds:.1f}")
     console.print(f"Whole build ÷ Polars job: {whole.job.span.seconds / rival.span.seconds:.1f}")
 
 
 def _table(scan: Job, rival: Job, whole: Job, tiny: Job) -> Table:
-    table = Table("whole jobs", title_justify="left")
+    table = Table("whole jobs")
     for heading in ("seconds", "CPU seconds", "peak MB"):
         table.add_column(heading, justify="right")
     for name, job in {
@@ -190,8 +191,8 @@ def _table(scan: Job, rival: Job, whole: Job, tiny: Job) -> Table:
     return table
 
 
-def _steps(split: Build, tiny: Build) -> Table:
-    """Where the seconds of a build go; the SQL is what the nodes take beyond those of tiny."""
+def _steps(split: Build, sql: dict[str, float]) -> Table:
+    """Where the seconds of a build go, with those of its SQL by kind of node."""
     table = Table("one build, one node at a time")
     for heading in ("seconds", "peak MB"):
         table.add_column(heading, justify="right")
@@ -207,10 +208,9 @@ def _steps(split: Build, tiny: Build) -> Table:
         [steps["inspect"]],
     )
     add("dbt: start, and load the parsed project", steps["parse"].seconds, [steps["parse"]])
-    for kind, name in {"model": "dbt: SQL of the models", "test": "dbt: SQL of the tests"}.items():
-        add(name, split.node_seconds(kind) - tiny.node_seconds(kind), split.nodes[kind])
-    sql = sum(split.node_seconds(kind) - tiny.node_seconds(kind) for kind in ("model", "test"))
-    add("dbt: its own work for each node", steps["dbt"].seconds - sql, [])
+    for kind, seconds in sql.items():
+        add(f"dbt: SQL of the {kind}s", seconds, split.nodes[kind])
+    add("dbt: its own work for each node", steps["dbt"].seconds - sum(sql.values()), [])
     add("export of final.csv and final.parquet", steps["export"].seconds, [steps["export"]])
     others = split.job.span.seconds - sum(
         steps[name].seconds for name in ("parse", "dbt", "export")

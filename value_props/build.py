@@ -22,7 +22,7 @@ from value_props.errors import ExitCode, ValuePropsError
 from value_props.gate import Verdict, judge
 from value_props.lock import exclusive
 from value_props.logs import NodeProgress, log_file, logger, step
-from value_props.manifest import git_commit, utc_now, versions, write_manifest
+from value_props.manifest import made_by, utc_now, write_manifest
 from value_props.packages import are_installed
 from value_props.project import DATA_ONLY, MODELS_ONLY, Dbt, NodeOutcome
 from value_props.published import DATABASE, OUTPUTS, OutPath, remove_tree
@@ -75,18 +75,22 @@ class Run:
     outcomes: list[NodeOutcome] = field(default_factory=list)
 
     @cached_property
+    def made_by(self) -> dict[str, Any]:
+        """What computes it, as it is at its start: versions and git_commit."""
+        return made_by(self.request.project)
+
+    @cached_property
     def begun(self) -> history.Begun:
         """What the history is told of it at its start."""
-        project = self.request.project
-        facts = versions(project)
-        packages = {f"dbt package {name}": text for name, text in facts.pop("dbt_packages").items()}
+        tools = dict(self.made_by["versions"])
+        packages = {f"dbt package {name}": text for name, text in tools.pop("dbt_packages").items()}
         return history.Begun(
             self.run_id,
             self.started_at,
             str(self.request.raw_path),
             dict(self.request.parameters),
-            git_commit(project),
-            {**facts, **packages},
+            self.made_by["git_commit"],
+            {**tools, **packages},
         )
 
     @property
@@ -239,7 +243,7 @@ def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
             "raw_path": str(request.raw_path),
             "seconds": run.seconds,
         }
-        manifest = write_manifest(files, request.project, facts, verdict)
+        manifest = write_manifest(files, facts, verdict, run.made_by)
     with step("publish", run.seconds) as fields:
         shutil.copyfile(run.folder / "run.log", files / "run.log")
         out.add_run(files, run.run_id)

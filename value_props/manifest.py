@@ -23,17 +23,17 @@ FORMAT_VERSION = 1
 
 def write_manifest(
     folder: Path,
-    project: Path,
     run: dict[str, Any],
     verdict: Verdict,
+    made_by: dict[str, Any],
 ) -> dict[str, Any]:
     """Describe the finished files of a folder, in that folder.
 
     Args:
         folder: holds the outputs of the run.
-        project: the dbt project.
         run: run_id, started_at, raw_path and seconds per step.
         verdict: of the gate.
+        made_by: see the function of that name.
 
     Returns:
         The manifest as it was written.
@@ -74,8 +74,7 @@ def write_manifest(
         ],
         "warnings": verdict.warnings,
         "tests": verdict.tests,
-        "versions": versions(project),
-        "git_commit": git_commit(project),
+        **made_by,
     }
     text = json.dumps(manifest, indent=2, default=_as_json, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n")
@@ -86,6 +85,11 @@ def write_manifest(
 def utc_now() -> str:
     """The time now, UTC, to the second: `2020-11-30T06:00:00Z`."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def made_by(project: Path) -> dict[str, Any]:
+    """What computes a run of the project: versions and git_commit."""
+    return {"versions": versions(project), "git_commit": git_commit(project)}
 
 
 def versions(project: Path) -> dict[str, Any]:
