@@ -1,7 +1,7 @@
 """The history of all runs: one folder of Parquet files a run, read as one table.
 
     out/quality/<run_id>/
-      runs.parquet, test_results.parquet, source_profiles.parquet, mart_profiles.parquet
+      runs.parquet, test_results.parquet, …, one file for each table of profiles.py
       rolled_back       an empty file: the run was current, and an older one is now
 
 A folder is written in the work folder of its run and then renamed, so it is whole or not
@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import duckdb
 
 from value_props.database import WINDOW_QUERY, literal, opened, rows_of
 from value_props.manifest import utc_now
-from value_props.profiles import MART_PROFILES, SOURCE_PROFILES, TABLES, Table
+from value_props.profiles import TABLES, Table
 from value_props.project import NodeOutcome
 from value_props.published import OutPath, remove_tree, sync
 
@@ -99,10 +100,6 @@ def stage(
     is_built = database is not None and database.exists()
     with opened(database) if database and is_built else closing(duckdb.connect()) as connection:
         _create_tables(connection)
-        profiles = {
-            "source_profiles": _profile(connection, SOURCE_PROFILES, begun.run_id),
-            "mart_profiles": _profile(connection, MART_PROFILES, begun.run_id),
-        }
         window = next(iter(rows_of(connection, WINDOW_QUERY)), {})
         rows = {
             "runs": [_run_row(begun, ended, window)],
@@ -112,11 +109,10 @@ def stage(
         }
         for table in TABLES:
             _insert_history(connection, table, out)
-            if table.name in profiles:
-                profile = profiles[table.name]
-                connection.execute(f"insert into {table.path} by name {profile}")  # nosec B608
-            else:
+            if table.name in rows:
                 _insert(connection, table, rows[table.name])
+            for query in table.queries:
+                _insert_profile(connection, table, query, begun.run_id)
             path = folder / f"{table.name}.parquet"
             connection.execute(
                 f"copy (from {table.path} where run_id = {literal(begun.run_id)})"  # nosec B608
@@ -230,10 +226,12 @@ def _insert(
 
 def _insert_history(connection: duckdb.DuckDBPyConnection, table: Table, out: OutPath) -> None:
     """Add the rows of all recorded runs, in the order of the runs."""
-    folders = _folders(out)
-    if not folders:
+    # A record may be older than the table.
+    files = [folder / f"{table.name}.parquet" for folder in _folders(out)]
+    files = [path for path in files if path.exists()]
+    if not files:
         return
-    paths = ", ".join(literal(folder / f"{table.name}.parquet") for folder in folders)
+    paths = ", ".join(map(literal, files))
     known = f"read_parquet([{paths}], union_by_name = true)"
     if table.name == "runs":
         gone = ", ".join(map(literal, _rolled_back(out))) or "null"
@@ -270,14 +268,13 @@ def _folders(out: OutPath) -> list[Path]:
     return sorted(out.history.iterdir()) if out.history.is_dir() else []
 
 
-def _profile(connection: duckdb.DuckDBPyConnection, query: str, run_id: str) -> str:
-    """The query, or one without a row where the run did not build what it asks."""
-    query = query.format(run_id=literal(run_id))
-    try:
-        connection.execute(f"explain {query}")
-    except duckdb.CatalogException:
-        return f"select {literal(run_id)} as run_id where false"  # nosec B608
-    return query
+def _insert_profile(
+    connection: duckdb.DuckDBPyConnection, table: Table, query: str, run_id: str
+) -> None:
+    """Add the rows of a query; none where the run did not build what it asks."""
+    text = resources.files("value_props").joinpath("sql", f"{query}.sql").read_text("utf-8")
+    with suppress(duckdb.CatalogException):
+        connection.execute(f"insert into {table.path} by name {text}", {"run_id": run_id})
 
 
 def _run_row(begun: Begun, ended: Ended, window: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the history keeps of a run: its tables, and the queries that profile sources and mart."""
+"""What the history keeps of a run: its tables, and the queries in sql/ that fill them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,20 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A history table: its name, description and columns."""
+    """A history table.
+
+    Args:
+        name: of the table.
+        description: what it is, and what a row is.
+        columns: in their order.
+        queries: names of the files in sql/ whose rows of the run it takes, with the parameter
+            run_id; none where Python knows the rows.
+    """
 
     name: str
     description: str
     columns: tuple[Column, ...]
+    queries: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -109,6 +118,7 @@ TABLES = (
             ),
             Column("unknown_fields", "BIGINT", "Different keys or columns that no rule knows."),
         ),
+        ("source_profiles",),
     ),
     Table(
         "mart_profiles",
@@ -136,98 +146,51 @@ TABLES = (
                 "Share of the week's prints by value prop, 0 to 1.",
             ),
         ),
+        ("mart_profiles",),
+    ),
+    Table(
+        "week_profiles",
+        "The last report week of every run and twelve weeks before it, as far as the raw files"
+        " reach; one row a run, week and value prop.",
+        (
+            _RUN_ID,
+            Column("week_start_date", "DATE", "Monday of the week."),
+            Column("value_prop", "VARCHAR", "The value prop."),
+            Column("prints", "BIGINT", "Prints up to the cut-off."),
+            Column("clicked_prints", "BIGINT", "Those that were clicked."),
+            Column("taps", "BIGINT", "Taps up to the cut-off."),
+            Column("payments", "BIGINT", "Payments up to the cut-off."),
+            Column("amount", "DECIMAL(18, 2)", "Money paid, in the currency of the app."),
+            Column(
+                "is_complete_week",
+                "BOOLEAN",
+                "Whether the week was over at the cut-off and had prints on each of its days.",
+            ),
+        ),
+        ("week_profiles",),
+    ),
+    Table(
+        "drift_checks",
+        "The last report week of every run beside the weeks before it, one row a run, check and"
+        " subject. A check that warns does not keep a run from being published.",
+        (
+            _RUN_ID,
+            Column(
+                "check_name",
+                "VARCHAR",
+                "rows_per_day, value_prop_share, click_through_rate, payment_amount,"
+                " quarantine_rate, new_value_prop, missing_day or source_ends_early.",
+            ),
+            Column("subject", "VARCHAR", "The source or value prop."),
+            Column("status", "VARCHAR", "pass, warn, or unknown: too little to compare with."),
+            Column("value", "DOUBLE", "The number of this run; a share or rate is 0 to 1."),
+            Column("lowest", "DOUBLE", "Below it the number is unusual."),
+            Column("highest", "DOUBLE", "Above it the number is unusual."),
+            Column("typical", "DOUBLE", "Mean of the earlier weeks."),
+            Column("weeks_compared", "BIGINT", "How many earlier weeks there are, at most 12."),
+            Column("message", "VARCHAR", "What was compared, in words."),
+        ),
+        # Last of all tables, since these read the others.
+        ("drift_of_numbers", "drift_of_days"),
     ),
 )
-
-SOURCE_PROFILES = """
-    with users as (
-        select 'prints' as source_name, file_number, count(distinct user_id) as distinct_users
-        from staging.base_prints where quarantine_reason is null group by all
-        union all
-        select 'taps', file_number, count(distinct user_id)
-        from staging.base_taps where quarantine_reason is null group by all
-        union all
-        select 'pays', file_number, count(distinct user_id)
-        from staging.base_pays where quarantine_reason is null group by all
-    ),
-    reasons as (
-        select source_name, file_name, quarantine_reason, count(*) as row_count
-        from quality.quarantined_rows group by all
-    ),
-    by_reason as (
-        select
-            source_name,
-            file_name,
-            map_from_entries(
-                list((quarantine_reason, row_count) order by quarantine_reason)
-            ) as quarantined_by_reason,
-            sum(row_count) filter (where quarantine_reason = 'missing_field') as missing
-        from reasons group by all
-    ),
-    drift as (
-        select source_name, file_name, count(*) as unknown_fields
-        from quality.schema_drift group by all
-    )
-    select
-        {run_id} as run_id,
-        counts.source_name,
-        counts.file_name,
-        files.size_bytes,
-        files.sha256,
-        counts.rows_read,
-        counts.rows_kept,
-        counts.rows_up_to_cut_off,
-        counts.rows_quarantined,
-        coalesce(by_reason.quarantined_by_reason, map {{}}) as quarantined_by_reason,
-        counts.first_date,
-        counts.last_date,
-        coalesce(users.distinct_users, 0) as distinct_users,
-        coalesce(by_reason.missing, 0) as rows_with_missing_field,
-        coalesce(drift.unknown_fields, 0) as unknown_fields
-    from quality.row_reconciliation as counts
-    inner join staging.raw_files as files using (source_name, file_name)
-    left join users using (source_name, file_number)
-    left join by_reason using (source_name, file_name)
-    left join drift using (source_name, file_name)
-    order by counts.source_name, counts.file_name
-"""
-
-MART_PROFILES = """
-    with shares as (
-        select
-            week_start_date,
-            value_prop,
-            count(*) as prints,
-            sum(count(*)) over (partition by week_start_date) as prints_of_week
-        from marts.fct_prints group by week_start_date, value_prop
-    ),
-    by_value_prop as (
-        select
-            week_start_date,
-            map_from_entries(
-                list((value_prop, cast(prints as double) / prints_of_week) order by value_prop)
-            ) as share_by_value_prop
-        from shares group by all
-    )
-    select
-        {run_id} as run_id,
-        week_start_date,
-        prints.iso_week,
-        count(*) as row_count,
-        count(*) filter (where prints.is_clicked) as clicked_prints,
-        cast(count(*) filter (where prints.is_clicked) as double) / count(*)
-            as click_through_rate,
-        cast(sum(prints.prior_views) as double) / count(*) as mean_prior_views,
-        sum(prints.prior_views) as total_prior_views,
-        cast(sum(prints.prior_clicks) as double) / count(*) as mean_prior_clicks,
-        sum(prints.prior_clicks) as total_prior_clicks,
-        cast(sum(prints.prior_payments) as double) / count(*) as mean_prior_payments,
-        sum(prints.prior_payments) as total_prior_payments,
-        cast(sum(prints.prior_amount) as double) / count(*) as mean_prior_amount,
-        sum(prints.prior_amount) as total_prior_amount,
-        by_value_prop.share_by_value_prop
-    from marts.fct_prints as prints
-    inner join by_value_prop using (week_start_date)
-    group by all
-    order by week_start_date
-"""

@@ -1,0 +1,150 @@
+-- What came or stayed away: a value prop never shown before, a day without rows inside the
+-- windows, a source that ends before the others.
+with
+
+run_window as (
+    select *, least(report_end_date, as_of_date) as last_day
+    from intermediate.int_run_window
+    where last_week_start_date is not null
+),
+
+known_weeks as (
+    select
+        profiles.value_prop,
+        profiles.week_start_date,
+        profiles.week_start_date >= run_window.first_week_start_date as is_report_week,
+        profiles.run_id = $run_id as is_of_this_run
+    from quality.week_profiles as profiles
+    inner join quality.runs as runs using (run_id)
+    cross join run_window
+    where (runs.run_id = $run_id or runs.status = 'published') and profiles.prints > 0
+),
+
+weeks_before as (
+    select count(distinct week_start_date) as week_count
+    from known_weeks
+    where not is_report_week
+),
+
+value_props as (
+    select
+        known_weeks.value_prop,
+        any_value(weeks_before.week_count) as weeks_before,
+        bool_and(known_weeks.is_report_week and weeks_before.week_count > 0) as is_new
+    from known_weeks
+    cross join weeks_before
+    group by known_weeks.value_prop
+    having bool_or(known_weeks.is_report_week and known_weeks.is_of_this_run)
+),
+
+new_value_props as (
+    select
+        'new_value_prop' as check_name,
+        value_prop as subject,
+        'warn' as status,
+        weeks_before as weeks_compared,
+        format(
+            'Value prop {} is shown, and was not in {} earlier weeks', value_prop, weeks_before
+        ) as message
+    from value_props
+    where is_new
+    union all
+    select
+        'new_value_prop',
+        'prints',
+        case when max(weeks_before) = 0 then 'unknown' else 'pass' end,
+        max(weeks_before),
+        case
+            when max(weeks_before) = 0 then 'Value props shown: there is no earlier week'
+            else 'Value props shown: none that was not shown before'
+        end
+    from value_props
+    having not bool_or(is_new)
+),
+
+sources as (
+    select
+        source_name,
+        min(activity_date) as first_day,
+        max(activity_date) as last_day,
+        max(max(activity_date)) over () as last_day_of_all
+    from intermediate.int_source_days
+    group by source_name
+),
+
+calendar as (
+    select
+        sources.source_name,
+        unnest(range(
+            cast(greatest(run_window.first_lookback_date, sources.first_day) as timestamp),
+            cast(least(run_window.last_day, sources.last_day) + 1 as timestamp),
+            interval 1 day
+        )) as moment
+    from sources
+    cross join run_window
+),
+
+missing as (
+    select
+        calendar.source_name,
+        list(cast(cast(calendar.moment as date) as varchar) order by calendar.moment) as days
+    from calendar
+    anti join intermediate.int_source_days as found
+        on
+            calendar.source_name = found.source_name
+            and cast(calendar.moment as date) = found.activity_date
+    group by all
+),
+
+missing_days as (
+    select
+        'missing_day' as check_name,
+        sources.source_name as subject,
+        case when missing.days is null then 'pass' else 'warn' end as status,
+        coalesce(len(missing.days), 0) as value,
+        0 as weeks_compared,
+        case
+            when missing.days is null
+                then 'Days of the windows: ' || sources.source_name || ' have rows on each'
+            else format(
+                'Days of the windows: {} have no row on {}{}',
+                sources.source_name,
+                array_to_string(missing.days[:5], ', '),
+                case
+                    when len(missing.days) > 5
+                        then format(' and {} more days', len(missing.days) - 5)
+                    else ''
+                end
+            )
+        end as message
+    from sources
+    cross join run_window
+    left join missing using (source_name)
+),
+
+early_ends as (
+    select
+        'source_ends_early' as check_name,
+        source_name as subject,
+        case when last_day < last_day_of_all then 'warn' else 'pass' end as status,
+        last_day_of_all - last_day as value,
+        0 as weeks_compared,
+        case
+            when last_day < last_day_of_all then format(
+                'Ends: the last row of {} is of {}, that of another source of {}',
+                source_name, cast(last_day as varchar), cast(last_day_of_all as varchar)
+            )
+            else format('Ends: {} end on {}, and no source later', source_name, last_day)
+        end as message
+    from sources
+)
+
+select $run_id as run_id, *
+from (
+    from new_value_props
+    union all by name
+    from missing_days
+    union all by name
+    from early_ends
+)
+order by check_name, subject

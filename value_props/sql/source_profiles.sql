@@ -1,0 +1,50 @@
+with users as (
+    select 'prints' as source_name, file_number, count(distinct user_id) as distinct_users
+    from staging.base_prints where quarantine_reason is null group by all
+    union all
+    select 'taps', file_number, count(distinct user_id)
+    from staging.base_taps where quarantine_reason is null group by all
+    union all
+    select 'pays', file_number, count(distinct user_id)
+    from staging.base_pays where quarantine_reason is null group by all
+),
+reasons as (
+    select source_name, file_name, quarantine_reason, count(*) as row_count
+    from quality.quarantined_rows group by all
+),
+by_reason as (
+    select
+        source_name,
+        file_name,
+        map_from_entries(
+            list((quarantine_reason, row_count) order by quarantine_reason)
+        ) as quarantined_by_reason,
+        sum(row_count) filter (where quarantine_reason = 'missing_field') as missing
+    from reasons group by all
+),
+drift as (
+    select source_name, file_name, count(*) as unknown_fields
+    from quality.schema_drift group by all
+)
+select
+    $run_id as run_id,
+    counts.source_name,
+    counts.file_name,
+    files.size_bytes,
+    files.sha256,
+    counts.rows_read,
+    counts.rows_kept,
+    counts.rows_up_to_cut_off,
+    counts.rows_quarantined,
+    coalesce(by_reason.quarantined_by_reason, map {}) as quarantined_by_reason,
+    counts.first_date,
+    counts.last_date,
+    coalesce(users.distinct_users, 0) as distinct_users,
+    coalesce(by_reason.missing, 0) as rows_with_missing_field,
+    coalesce(drift.unknown_fields, 0) as unknown_fields
+from quality.row_reconciliation as counts
+inner join staging.raw_files as files using (source_name, file_name)
+left join users using (source_name, file_number)
+left join by_reason using (source_name, file_name)
+left join drift using (source_name, file_name)
+order by counts.source_name, counts.file_name
