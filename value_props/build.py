@@ -17,15 +17,16 @@ from typing import Any
 
 import duckdb
 
-from value_props import database, history, raw_files
+from value_props import database, history, raw_files, report
 from value_props.errors import ExitCode, ValuePropsError
-from value_props.gate import Verdict, judge
+from value_props.gate import Verdict, drift_warnings, judge
 from value_props.lock import exclusive
 from value_props.logs import NodeProgress, log_file, logger, step
 from value_props.manifest import made_by, utc_now, write_manifest
 from value_props.packages import are_installed
+from value_props.page import write_page
 from value_props.project import DATA_ONLY, MODELS_ONLY, Dbt, NodeOutcome
-from value_props.published import DATABASE, OUTPUTS, OutPath, remove_tree
+from value_props.published import DATABASE, EXPORTS, PAGE, OutPath, remove_tree
 
 # What `check` needs of the project: the raw data, the window, and the gate's tables.
 PROFILE_OPTIONS = (
@@ -73,6 +74,7 @@ class Run:
     started_at: str = field(default_factory=utc_now)
     seconds: dict[str, float] = field(default_factory=dict)
     outcomes: list[NodeOutcome] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @cached_property
     def made_by(self) -> dict[str, Any]:
@@ -173,6 +175,7 @@ def _build_and_judge(run: Run, out: OutPath) -> Verdict:
         inventory.check_unchanged()
     with step("judge", run.seconds) as fields:
         verdict = judge(run.outcomes, run.database)
+        run.warnings = verdict.warnings
         fields.update(problems=len(verdict.problems), warnings=len(verdict.warnings))
     return verdict
 
@@ -233,9 +236,12 @@ def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
     with step("export", run.seconds):
         database.export(run.database, files)
     is_current = request.make_current or not _is_older_than_current(run, out)
+    ended = history.Ended("published", int(ExitCode.PUBLISHED), is_made_current=is_current)
     with step("history", run.seconds):
-        ended = history.Ended("published", int(ExitCode.PUBLISHED), is_made_current=is_current)
         history.stage(out, run.begun, ended, run.outcomes, run.database)
+        verdict.warnings.extend(drift_warnings(run.database, run.run_id))
+    with step("report", run.seconds):
+        _write_report(run, out, ended, [], run.database)
     with step("manifest", run.seconds):
         facts = {
             "run_id": run.run_id,
@@ -277,11 +283,11 @@ def _kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
         yield
     except BaseException as error:
         logger.info("step=failed error=%s", error)
-        with suppress(OSError, duckdb.Error):
+        with _told_only():
             _record_failure(run, out, error)
             remove_tree(out.last_run)
             files = out.work / "files"
-            for name in OUTPUTS[:2]:
+            for name in EXPORTS:
                 (files / name).unlink(missing_ok=True)
             files.rename(out.last_run)
             (out.work / "run.log").rename(out.last_run / "run.log")
@@ -290,13 +296,67 @@ def _kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
 
 
 def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
+    if history.is_recorded(out, run.run_id):
+        return
     code = error.exit_code if isinstance(error, ValuePropsError) else ExitCode.CANNOT_RUN
     ended = history.Ended("failed", int(code), str(error) or type(error).__name__)
+    problems = _problems(run, error)
+    # Where publishing failed, the files may be gone.
+    run.database.parent.mkdir(exist_ok=True)
+    path: Path | None = run.database
     try:
-        history.close(out, run.begun, ended, run.outcomes, run.database)
-    except duckdb.Error:
+        history.stage(out, run.begun, ended, run.outcomes, path)
+    except duckdb.Error as fault:
         # Whatever is wrong with the database, that the run failed is recorded.
-        history.close(out, run.begun, ended, run.outcomes)
+        logger.warning("step=history problem=%s", fault)
+        path = None
+        history.stage(out, run.begun, ended, run.outcomes)
+    with _told_only():
+        _write_report(run, out, ended, problems, path)
+    history.commit(out, run.run_id)
+
+
+@contextmanager
+def _told_only() -> Iterator[None]:
+    """Log what goes wrong after a run failed: it must not hide why the run failed."""
+    try:
+        yield
+    except Exception as fault:
+        logger.warning("step=report problem=%s: %s", type(fault).__name__, fault)
+
+
+def _problems(run: Run, error: BaseException) -> list[str]:
+    """What is wrong, in words that hold nothing of the raw data; the log has the rest."""
+    errors = [outcome for outcome in run.outcomes if outcome.status == "error"]
+    if errors:
+        return [
+            f"{outcome.kind.replace('_', ' ').capitalize()} {outcome.name} could not be built,"
+            " see the log of the run"
+            for outcome in errors
+        ]
+    if isinstance(error, ValuePropsError):
+        return list(error.details) or [f"{error.where}: {error.what}. {error.remedy}"]
+    if isinstance(error, KeyboardInterrupt):
+        return ["The run was interrupted"]
+    return [f"Unexpected {type(error).__name__}, see the log of the run"]
+
+
+def _write_report(
+    run: Run,
+    out: OutPath,
+    ended: history.Ended,
+    problems: list[str],
+    path: Path | None,
+) -> None:
+    """Write report.json into the record of the run, and the page among its files."""
+    facts = report.compose(
+        run.begun,
+        ended,
+        report.Findings(problems, run.warnings, run.seconds, run.outcomes),
+        path,
+    )
+    report.write(facts, out.work / history.RECORD)
+    write_page(facts, path, run.folder / "files" / PAGE)
 
 
 @contextmanager

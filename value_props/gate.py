@@ -61,6 +61,16 @@ def judge(outcomes: Sequence[NodeOutcome], work_database: Path) -> Verdict:
     return Verdict(problems, warnings, dict(tests))
 
 
+def drift_warnings(path: Path, run_id: str) -> list[str]:
+    """The drift checks of a run that warn, a sentence each; they need its staged history."""
+    found = database.rows(
+        path,
+        "select message from quality.drift_checks where status = 'warn'"  # nosec B608
+        f" and run_id = {database.literal(run_id)} order by check_name, subject",
+    )
+    return [f"Drift: {row['message']}" for row in found]
+
+
 def _refuse_errors(outcomes: Sequence[NodeOutcome]) -> None:
     errors = [outcome for outcome in outcomes if outcome.status == "error"]
     if errors:
@@ -76,8 +86,7 @@ def _refuse_errors(outcomes: Sequence[NodeOutcome]) -> None:
 
 def _test_sentence(outcome: NodeOutcome) -> str:
     rows = f"{outcome.failures:,} row{'' if outcome.failures == 1 else 's'}"
-    where = outcome.failures_table.split(".", 1)[-1]
-    look = f", see table {where}" if where and outcome.kind == "test" else ""
+    look = f", see table {outcome.table}" if outcome.table and outcome.kind == "test" else ""
     return f"Test {outcome.name}: {rows}{look}"
 
 
@@ -129,12 +138,23 @@ def _warnings(path: Path) -> list[str]:
     texts = {
         "empty_file": "Raw file {subject} ({source_name}) holds no row",
         "unknown_value_prop": "Value prop {subject} is not in the catalogue ({row_count:,} rows)",
-        "orphan_taps": "{row_count:,} taps without a print: {subject}",
+        "orphan_taps": "{row_count:,} taps have no print, see table quality.run_warnings",
         "short_lookback": "The lookback of {subject} begins before the data does: {source_name}"
         " covers {row_count} days of it",
         "schema_drift": "Unknown field in {source_name}: {subject} ({row_count:,} rows)",
     }
-    found = database.rows(path, "select * from quality.run_warnings order by all")
+    query = """
+        select
+            rule,
+            source_name,
+            -- One for each week and value prop would be too many to read.
+            case when rule <> 'orphan_taps' then subject end as subject,
+            cast(sum(row_count) as bigint) as row_count
+        from quality.run_warnings
+        group by all
+        order by all
+    """
+    found = database.rows(path, query)
     return [texts[row["rule"]].format(**row) for row in found]
 
 

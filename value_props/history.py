@@ -92,13 +92,12 @@ def stage(
         begun: of the run.
         ended: what became of it, or will once its files are switched to.
         outcomes: of the models and tests that ran.
-        database: that the run filled; None or missing where it came to none.
+        database: that the run filled, or did not come to; None writes the record only.
     """
     folder = out.work / RECORD
     remove_tree(folder)
     folder.mkdir(parents=True)
-    is_built = database is not None and database.exists()
-    with opened(database) if database and is_built else closing(duckdb.connect()) as connection:
+    with opened(database) if database else closing(duckdb.connect()) as connection:
         _create_tables(connection)
         window = next(iter(rows_of(connection, WINDOW_QUERY)), {})
         rows = {
@@ -128,31 +127,19 @@ def commit(out: OutPath, run_id: str) -> None:
     sync(out.history)
 
 
-def close(
-    out: OutPath,
-    begun: Begun,
-    ended: Ended,
-    outcomes: Sequence[NodeOutcome] = (),
-    database: Path | None = None,
-) -> None:
-    """Record a run that ended before its record was committed, if it did.
+def is_recorded(out: OutPath, run_id: str) -> bool:
+    """Whether a run that ended is part of the history; else its files are no run to go back to.
 
     The files are switched to once the record of a published run is staged, so where they are
-    the current ones, that record holds; else the run is no run to go back to.
-
-    Args:
-        out: where the run worked.
-        begun: of the run.
-        ended: what became of it, if its files are not the current ones.
-        outcomes: of the models and tests that ran.
-        database: that the run filled; None or missing where it came to none.
+    the current ones, that record holds.
     """
-    if (out.history / begun.run_id).exists():
-        return
-    if out.current_run_id() != begun.run_id:
-        remove_tree(out.runs / begun.run_id)
-        stage(out, begun, ended, outcomes, database)
-    commit(out, begun.run_id)
+    if (out.history / run_id).exists():
+        return True
+    if out.current_run_id() == run_id:
+        commit(out, run_id)
+        return True
+    remove_tree(out.runs / run_id)
+    return False
 
 
 def settle(out: OutPath) -> None:
@@ -163,7 +150,9 @@ def settle(out: OutPath) -> None:
     note = out.work / BEGUN
     if note.exists():
         begun = Begun(**json.loads(note.read_text()))
-        close(out, begun, Ended("killed", problem="The run was killed"))
+        if not is_recorded(out, begun.run_id):
+            stage(out, begun, Ended("killed", problem="The run was killed"))
+            commit(out, begun.run_id)
     rolled_back = _rolled_back(out)
     for folder in _folders(out):
         mark = folder / ROLLED_BACK
@@ -288,4 +277,9 @@ def _run_row(begun: Begun, ended: Ended, window: Mapping[str, Any]) -> dict[str,
 
 
 def _test_row(run_id: str, outcome: NodeOutcome) -> dict[str, Any]:
-    return {"run_id": run_id, "test_name": outcome.name, **asdict(outcome)}
+    return {
+        **asdict(outcome),
+        "run_id": run_id,
+        "test_name": outcome.name,
+        "failures_table": outcome.table,
+    }

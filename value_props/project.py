@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,13 @@ class NodeOutcome:
         failures: failing rows of a test.
         seconds: wall time.
         message: what dbt says of it.
-        failures_table: where the failing rows are, or empty.
+        table: schema and name of what was built, of a test its failing rows; or empty.
         model_name: what a test judges: a model, or those that a singular test reads.
         column_name: that a test judges; None for a test of a table.
         rule: kind of a generic test, `singular`, or empty for what is no data test.
         severity: of a test: error or warn.
-        description: of a test.
+        description: of the node.
+        columns: that the node is to have: type by name, None where only the name is agreed.
     """
 
     name: str
@@ -44,12 +45,13 @@ class NodeOutcome:
     failures: int
     seconds: float
     message: str
-    failures_table: str
+    table: str
     model_name: str = ""
     column_name: str | None = None
     rule: str = ""
     severity: str = ""
     description: str = ""
+    columns: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def find_project() -> Path:
@@ -177,7 +179,10 @@ def _outcome_of(item: Any) -> NodeOutcome:
         failures=item.failures or 0,
         seconds=item.execution_time or 0.0,
         message=item.message or "",
-        failures_table=(getattr(node, "relation_name", None) or "").replace('"', ""),
+        # Without the database, whose name is the same in each run.
+        table=(getattr(node, "relation_name", None) or "").replace('"', "").partition(".")[2],
+        description=(node.description or "").strip(),
+        columns={column.name: column.data_type for column in getattr(node, "columns", {}).values()},
     )
     if outcome.kind != "test":
         return outcome
@@ -189,5 +194,4 @@ def _outcome_of(item: Any) -> NodeOutcome:
         column_name=getattr(node, "column_name", None),
         rule=generic.name if generic else "singular",
         severity=str(node.config.severity).lower(),
-        description=node.description or "",
     )

@@ -1,11 +1,12 @@
 """The published files: one folder a run, and a link that says which run is current.
 
     out/
-      final.csv, final.parquet, value_props.duckdb, manifest.json   -> current/<name>
+      final.csv, final.parquet, value_props.duckdb, report.html, manifest.json
+                        -> current/<name>
       current           -> runs/<run_id>
       runs/<run_id>/    the files of a passed run, read-only
       quality/<run_id>/ the record of each run that began; see history.py
-      last_run/         what a failed run left: its database, log and dbt artifacts
+      last_run/         what a failed run left: its database, report and log
       .work/            of the run under way; swept by the next one
       .cache/           the parsed dbt project
 
@@ -25,7 +26,9 @@ from typing import Any
 from value_props.errors import ExitCode, ValuePropsError
 
 DATABASE = "value_props.duckdb"
-OUTPUTS = ("final.csv", "final.parquet", DATABASE)
+PAGE = "report.html"
+EXPORTS = ("final.csv", "final.parquet")
+OUTPUTS = (*EXPORTS, DATABASE, PAGE)
 MANIFEST = "manifest.json"
 STABLE_NAMES = (*OUTPUTS, MANIFEST)
 RUNS_KEPT = 5

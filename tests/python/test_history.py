@@ -27,7 +27,7 @@ TEST = NodeOutcome(
     failures=0,
     seconds=0.1,
     message="",
-    failures_table="test_failures.fct_prints__one_row_per_print",
+    table="test_failures.fct_prints__one_row_per_print",
     model_name="fct_prints",
     column_name="print_id",
     rule="unique",
@@ -105,9 +105,11 @@ def test_a_run_that_fails_before_the_switch_is_no_run_to_go_back_to(tmp_path: Pa
     with begin(out, "2"):
         history.stage(out, begun("2"), Ended("published", 0, is_made_current=True))
         (out.runs / "2").mkdir()
-        history.close(out, begun("2"), Ended("failed", 4, "The disk is full"))
-        # Told twice, it is recorded once.
-        history.close(out, begun("2"), Ended("failed", 2, "It is full"))
+        assert not history.is_recorded(out, "2")
+        history.stage(out, begun("2"), Ended("failed", 4, "The disk is full"))
+        history.commit(out, "2")
+        # Asked twice, it is recorded once.
+        assert history.is_recorded(out, "2")
     assert out.run_ids() == ["1"]
     assert statuses(out) == [("1", "published"), ("2", "failed")]
 

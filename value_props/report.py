@@ -1,0 +1,325 @@
+"""The facts of an ended run, as report.schema.json describes them: report.json and Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from value_props.database import WINDOW_QUERY, literal, opened, rows_of
+from value_props.history import Begun, Ended
+from value_props.manifest import utc_now
+from value_props.project import NodeOutcome
+
+FORMAT_VERSION = 1
+JSON_NAME = "report.json"
+PARQUET_NAME = "report.parquet"
+SAMPLES_PER_REASON = 20
+SAMPLE_LENGTH = 300
+
+_EVENT_FIELDS = {
+    "day": ("date", "event_date"),
+    "event_data.position": ("whole number", "position"),
+    "event_data.value_prop": ("text", "value_prop"),
+    "user_id": ("whole number", "user_id"),
+}
+# Fields of a raw row: their type, and the column of the base table that holds them.
+SOURCE_FIELDS = {
+    "prints": _EVENT_FIELDS,
+    "taps": _EVENT_FIELDS,
+    "pays": {
+        "pay_date": ("date", "event_date"),
+        "total": ("decimal number", "amount"),
+        "user_id": ("whole number", "user_id"),
+        "value_prop": ("text", "value_prop"),
+    },
+}
+
+_DATASET_TYPE = {
+    "name": "VARCHAR",
+    "kind": "VARCHAR",
+    "description": "VARCHAR",
+    "status": "VARCHAR",
+    "seconds": "DOUBLE",
+    "expected_columns": [{"name": "VARCHAR", "type": "VARCHAR"}],
+    "missing_columns": ["VARCHAR"],
+    "new_columns": ["VARCHAR"],
+    "wrong_types": [{"name": "VARCHAR", "expected": "VARCHAR", "found": "VARCHAR"}],
+    "rows": {"read": "BIGINT", "kept": "BIGINT", "quarantined": "BIGINT"},
+    "quarantine": [
+        {
+            "reason": "VARCHAR",
+            "rows": "BIGINT",
+            "samples": [{"file_name": "VARCHAR", "line_number": "BIGINT", "text": "VARCHAR"}],
+        }
+    ],
+    "tests": [
+        {
+            **dict.fromkeys(("name", "model_name", "column_name", "rule"), "VARCHAR"),
+            **dict.fromkeys(("severity", "status"), "VARCHAR"),
+            "failures": "BIGINT",
+            "seconds": "DOUBLE",
+            **dict.fromkeys(("message", "description", "query"), "VARCHAR"),
+        }
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a run found and took.
+
+    Args:
+        problems: a sentence each, the weightiest first.
+        warnings: a sentence each.
+        seconds: wall time by step.
+        outcomes: of the nodes that dbt ran.
+    """
+
+    problems: Sequence[str]
+    warnings: Sequence[str]
+    seconds: Mapping[str, float]
+    outcomes: Sequence[NodeOutcome]
+
+
+def compose(
+    begun: Begun, ended: Ended, findings: Findings, database: Path | None
+) -> dict[str, Any]:
+    """Put together what report.schema.json describes.
+
+    Args:
+        begun: of the run.
+        ended: of the run: published or failed.
+        findings: of the run.
+        database: that the run filled, with its history; None where it can't be read.
+
+    Returns:
+        The report; only JSON values.
+    """
+    with opened(database) if database else closing(duckdb.connect()) as connection:
+        window = next(iter(rows_of(connection, WINDOW_QUERY)), None)
+        drift = rows_of(connection, _DRIFT, [begun.run_id])
+        tests = [_test(outcome) for outcome in findings.outcomes if outcome.kind == "test"]
+        report = {
+            "format_version": FORMAT_VERSION,
+            "run": {
+                "run_id": begun.run_id,
+                "started_at": begun.started_at,
+                "ended_at": utc_now(),
+                "status": ended.status,
+                "exit_code": ended.exit_code,
+                "is_made_current": ended.is_made_current,
+                "raw_path": begun.raw_path,
+                "parameters": dict(begun.parameters),
+                "git_commit": begun.git_commit,
+                "versions": dict(begun.versions),
+            },
+            "window": window,
+            "problems": list(findings.problems),
+            "warnings": list(findings.warnings),
+            "seconds": dict(findings.seconds),
+            "rows_in_mart": _count(connection, "marts.fct_prints"),
+            "tests": dict(Counter(test["status"] for test in tests)),
+            "datasets": [
+                *(_source(connection, name, tests) for name in SOURCE_FIELDS),
+                *(
+                    _table(connection, outcome, tests)
+                    for outcome in findings.outcomes
+                    if outcome.kind in ("model", "seed", "snapshot")
+                ),
+            ],
+            "drift": drift,
+        }
+    plain: dict[str, Any] = json.loads(json.dumps(report, default=_as_json))
+    return plain
+
+
+def write(report: Mapping[str, Any], folder: Path) -> None:
+    """Write report.json, and its data sets as report.parquet: one row a data set."""
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    (folder / JSON_NAME).write_text(text + "\n", encoding="utf-8")
+    structure = json.dumps([_DATASET_TYPE])
+    run_id = literal(report["run"]["run_id"])
+    with closing(duckdb.connect()) as connection:
+        connection.execute(
+            f"create table datasets as select {run_id} as run_id,"  # nosec B608
+            f" unnest(from_json(cast(? as json), {literal(structure)}), max_depth := 2)",
+            [json.dumps(report["datasets"])],
+        )
+        connection.execute(f"copy datasets to {literal(folder / PARQUET_NAME)} (format parquet)")
+
+
+_DRIFT = """
+    select check_name as check, * exclude (check_name, run_id)
+    from quality.drift_checks where run_id = ? order by check_name, subject
+"""
+
+_QUARANTINE = f"""
+    select
+        quarantine_reason as reason,
+        count(*) as rows,
+        list(
+            {{
+                'file_name': file_name,
+                'line_number': line_number,
+                'text': case
+                    when length(raw_text) > {SAMPLE_LENGTH}
+                        then raw_text[:{SAMPLE_LENGTH}] || '…'
+                    else raw_text
+                end
+            }}
+            order by file_name, line_number
+        )[:{SAMPLES_PER_REASON}] as samples
+    from quality.quarantined_rows
+    where source_name = ?
+    group by all
+    order by rows desc, reason
+"""
+
+
+def _source(
+    connection: duckdb.DuckDBPyConnection, name: str, tests: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    read = rows_of(
+        connection,
+        "select count(*) as files, sum(row_count) as rows from staging.raw_files"
+        " where source_name = ?",
+        [name],
+    )
+    kept = rows_of(
+        connection,
+        "select sum(rows_kept) as kept, sum(rows_quarantined) as quarantined"
+        " from quality.row_reconciliation where source_name = ?",
+        [name],
+    )
+    unknown = rows_of(
+        connection,
+        "select distinct field_name from quality.schema_drift where source_name = ? order by all",
+        [name],
+    )
+    is_read = bool(read and read[0]["files"])
+    return {
+        "name": name,
+        "kind": "source",
+        "description": f"The raw files of {name}, one row an event.",
+        "status": "read" if is_read else "missing",
+        "seconds": None,
+        "expected_columns": [
+            {"name": field, "type": kind} for field, (kind, _) in SOURCE_FIELDS[name].items()
+        ],
+        "missing_columns": _missing_fields(connection, name),
+        "new_columns": [row["field_name"] for row in unknown],
+        "wrong_types": [],
+        "rows": {
+            "read": read[0]["rows"] if is_read else None,
+            **(kept[0] if kept else {"kept": None, "quarantined": None}),
+        },
+        "quarantine": rows_of(connection, _QUARANTINE, [name]),
+        "tests": [
+            test
+            for test in tests
+            if {f"base_{name}", f"stg_{name}"} & set(test["model_name"].split(", "))
+        ],
+    }
+
+
+def _missing_fields(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
+    fields = {field: column for field, (_, column) in SOURCE_FIELDS[name].items()}
+    counts = ", ".join(f"bool_or({column} is null)" for column in fields.values())
+    query = f"select {counts} from staging.base_{name} where quarantine_reason = 'missing_field'"  # nosec B608
+    found = rows_of(connection, query)
+    return (
+        [field for field, is_missing in zip(fields, found[0].values(), strict=True) if is_missing]
+        if found
+        else []
+    )
+
+
+def _table(
+    connection: duckdb.DuckDBPyConnection,
+    outcome: NodeOutcome,
+    tests: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    schema, _, name = outcome.table.partition(".")
+    found = {
+        row["column_name"]: row["data_type"]
+        for row in rows_of(
+            connection,
+            "select column_name, data_type from duckdb_columns()"
+            " where database_name = current_database() and schema_name = ? and table_name = ?"
+            " order by column_index",
+            [schema, name],
+        )
+    }
+    is_table = bool(
+        rows_of(
+            connection,
+            "select 1 from duckdb_tables() where database_name = current_database()"
+            " and schema_name = ? and table_name = ?",
+            [schema, name],
+        )
+    )
+    expected = dict(outcome.columns)
+    rows = _count(connection, outcome.table) if is_table else None
+    return {
+        "name": outcome.name,
+        "kind": outcome.kind,
+        "description": outcome.description,
+        "status": outcome.status,
+        "seconds": outcome.seconds,
+        "expected_columns": [{"name": name, "type": kind} for name, kind in expected.items()],
+        "missing_columns": [name for name in expected if found and name not in found],
+        # A snapshot adds columns of its own.
+        "new_columns": [
+            name for name in found if name not in expected and not name.startswith("dbt_")
+        ],
+        "wrong_types": [
+            {"name": name, "expected": kind, "found": found[name]}
+            for name, kind in expected.items()
+            if kind and name in found and not _is_type(connection, kind, found[name])
+        ],
+        "rows": {"read": rows, "kept": rows, "quarantined": None if rows is None else 0},
+        "quarantine": [],
+        "tests": [test for test in tests if outcome.name in test["model_name"].split(", ")],
+    }
+
+
+def _is_type(connection: duckdb.DuckDBPyConnection, expected: str, found: str) -> bool:
+    """Whether both are the same type, such as int and INTEGER."""
+    [[spelled]] = connection.execute(f"select typeof(cast(null as {expected}))").fetchall()
+    return bool(spelled == found)
+
+
+def _test(outcome: NodeOutcome) -> dict[str, Any]:
+    return {
+        "name": outcome.name,
+        "model_name": outcome.model_name,
+        "column_name": outcome.column_name,
+        "rule": outcome.rule,
+        "severity": outcome.severity,
+        "status": outcome.status,
+        "failures": outcome.failures,
+        "seconds": outcome.seconds,
+        "message": outcome.message,
+        "description": outcome.description,
+        "query": f"from {outcome.table}" if outcome.failures and outcome.table else None,
+    }
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int | None:
+    found = rows_of(connection, f"select count(*) as n from {table}")  # nosec B608
+    return found[0]["n"] if found else None
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
