@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from value_props import database, history, raw_files, report
+from value_props import database, history, lineage, raw_files, report
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.gate import Verdict, drift_warnings, judge
 from value_props.lock import exclusive
@@ -132,7 +132,11 @@ def build(request: Request) -> Published:
         history.begin(out, run.begun)
         with log_file(run.folder / "run.log"), _kept_on_failure(run, out):
             logger.info("step=start run_id=%s raw_path=%s", run.run_id, request.raw_path)
-            verdict = _build_and_judge(run, out)
+            verdict = None
+            try:
+                verdict = _build_and_judge(run, out)
+            finally:
+                _emit_lineage(run, out, verdict)
             if verdict.problems:
                 raise _gate_error(verdict, out)
             with _unpublished():
@@ -178,6 +182,22 @@ def _build_and_judge(run: Run, out: OutPath) -> Verdict:
         run.warnings = verdict.warnings
         fields.update(problems=len(verdict.problems), warnings=len(verdict.warnings))
     return verdict
+
+
+def _emit_lineage(run: Run, out: OutPath, verdict: Verdict | None) -> None:
+    if not lineage.is_configured(run.request.project):
+        return
+    ended = lineage.DbtRun(
+        project=str(run.request.project),
+        target_path=str((out.cache / "dbt").absolute()),
+        database=str(run.database.absolute()),
+        published=str((out.root / DATABASE).absolute()),
+        run_id=run.run_id,
+        started_at=run.started_at,
+        is_passed=verdict is not None and not verdict.problems,
+    )
+    with step("lineage", run.seconds) as fields:
+        fields["events"] = lineage.emit(ended)
 
 
 def _dbt(run: Run, target_path: Path) -> Dbt:
