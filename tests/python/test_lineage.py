@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -256,14 +257,28 @@ def test_a_passed_run_holds_its_assertions(passed: Built) -> None:
     assert all(assertions.values())
 
 
-def test_a_run_that_fails_the_gate_fails_with_its_tests(passed: Built, failed: Built) -> None:
+def test_a_run_that_fails_the_gate_fails_with_its_tests(failed: Built) -> None:
     assert set(failed.receiver.of("dbt-run-value_props")) == {"START", "FAIL"}
     assert "FAIL" in failed.receiver.of("test.value_props.assert_quarantine_rate_is_allowed")
     assertions = failed.receiver.assertions()
     assert assertions["assert_quarantine_rate_is_allowed"] is False
     assert True in assertions.values()
-    # One that was skipped is neither.
-    assert set(assertions) <= set(passed.receiver.assertions())
+
+
+def test_a_skipped_test_is_neither_passed_nor_failed(run: lineage.DbtRun, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    shutil.copy(Path(run.target_path) / "manifest.json", target)
+    results = json.loads((Path(run.target_path) / "run_results.json").read_text())
+    name = "assert_value_props_keep_their_share"
+    [test] = [item for item in results["results"] if item["unique_id"].endswith(f".{name}")]
+    test.update(status="skipped", failures=None)
+    (target / "run_results.json").write_text(json.dumps(results))
+    with receiving() as receiver:
+        environ = {**without_openlineage(), "OPENLINEAGE_URL": receiver.url}
+        assert lineage.emit(replace(run, target_path=str(target)), environ) > 100
+    assert receiver.assertions()
+    assert name not in receiver.assertions()
 
 
 def test_runs_name_the_same_datasets(passed: Built, failed: Built, out: Path) -> None:
