@@ -83,13 +83,13 @@ def emit(run: DbtRun, environ: Mapping[str, str] = os.environ) -> int:
             timeout=DEADLINE_SECONDS,
             check=True,
         )
+        told = json.loads(answer.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
         _warn(f"the receiver did not take them within {DEADLINE_SECONDS:.0f} seconds")
         return 0
-    except (OSError, subprocess.CalledProcessError) as error:
+    except (OSError, ValueError, IndexError, subprocess.CalledProcessError) as error:
         _warn(f"{type(error).__name__} while they were made")
         return 0
-    told = json.loads(answer.stdout.splitlines()[-1])
     if told["problem"]:
         _warn(told["problem"])
     return int(told["sent"])
