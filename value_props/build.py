@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import cached_property
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from value_props import database, history, lineage, raw_files, report
+from value_props import database, history, raw_files
+from value_props.ending import emit_lineage, kept_on_failure, tell, write_report
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.gate import Verdict, drift_warnings, judge
 from value_props.lock import exclusive
 from value_props.logs import NodeProgress, log_file, logger, step
-from value_props.manifest import made_by, utc_now, write_manifest
+from value_props.manifest import write_manifest
 from value_props.packages import are_installed
-from value_props.page import write_page
 from value_props.project import DATA_ONLY, MODELS_ONLY, Dbt, NodeOutcome
-from value_props.published import DATABASE, EXPORTS, PAGE, OutPath, remove_tree
+from value_props.published import DATABASE, OutPath, remove_tree
+from value_props.run import Request, Run
 
 # What `check` needs of the project: the raw data, the window, and the gate's tables.
 PROFILE_OPTIONS = (
@@ -41,64 +37,6 @@ PROFILE_OPTIONS = (
 # A run writes less than it reads; gzip hides some ten times its size.
 GZIP_FACTOR = 10
 DISK_FLOOR_BYTES = 200 << 20
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asks of a run.
-
-    Args:
-        project: the dbt project.
-        raw_path: folder of the raw files.
-        out_path: folder to publish to.
-        parameters: checked texts by name of the var, without the empty ones.
-        make_current: publish a week older than the published one all the same.
-        is_debug: keep dbt's debug log.
-    """
-
-    project: Path
-    raw_path: Path
-    out_path: Path
-    parameters: Mapping[str, str]
-    make_current: bool = False
-    is_debug: bool = False
-
-
-@dataclass
-class Run:
-    """One run: its id, where it works, and what it took."""
-
-    request: Request
-    folder: Path
-    run_id: str = field(default_factory=lambda: _new_run_id())
-    started_at: str = field(default_factory=utc_now)
-    seconds: dict[str, float] = field(default_factory=dict)
-    outcomes: list[NodeOutcome] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    @cached_property
-    def made_by(self) -> dict[str, Any]:
-        """What computes it, as it is at its start: versions and git_commit."""
-        return made_by(self.request.project)
-
-    @cached_property
-    def begun(self) -> history.Begun:
-        """What the history is told of it at its start."""
-        tools = dict(self.made_by["versions"])
-        packages = {f"dbt package {name}": text for name, text in tools.pop("dbt_packages").items()}
-        return history.Begun(
-            self.run_id,
-            self.started_at,
-            str(self.request.raw_path),
-            dict(self.request.parameters),
-            self.made_by["git_commit"],
-            {**tools, **packages},
-        )
-
-    @property
-    def database(self) -> Path:
-        """The file that dbt fills; the catalogue in it is named as the published one."""
-        return self.folder / "files" / DATABASE
 
 
 @dataclass(frozen=True)
@@ -125,18 +63,20 @@ def build(request: Request) -> Published:
     out = OutPath(request.out_path)
     out.prepare()
     run = Run(request, out.work)
-    with exclusive(out.lock, run.run_id):
+    with ExitStack() as after, exclusive(out.lock, run.run_id):
         history.settle(out)
+        # Receivers may be slow, and the next run need not wait for them.
+        after.callback(tell, run, out, history.last_status(out))
         out.sweep()
         (run.folder / "files").mkdir(parents=True)
         history.begin(out, run.begun)
-        with log_file(run.folder / "run.log"), _kept_on_failure(run, out):
+        with log_file(run.folder / "run.log"), kept_on_failure(run, out):
             logger.info("step=start run_id=%s raw_path=%s", run.run_id, request.raw_path)
             verdict = None
             try:
                 verdict = _build_and_judge(run, out)
             finally:
-                _emit_lineage(run, out, verdict)
+                emit_lineage(run, out, verdict)
             if verdict.problems:
                 raise _gate_error(verdict, out)
             with _unpublished():
@@ -182,22 +122,6 @@ def _build_and_judge(run: Run, out: OutPath) -> Verdict:
         run.warnings = verdict.warnings
         fields.update(problems=len(verdict.problems), warnings=len(verdict.warnings))
     return verdict
-
-
-def _emit_lineage(run: Run, out: OutPath, verdict: Verdict | None) -> None:
-    if not lineage.is_configured(run.request.project):
-        return
-    ended = lineage.DbtRun(
-        project=str(run.request.project),
-        target_path=str((out.cache / "dbt").absolute()),
-        database=str(run.database.absolute()),
-        published=str((out.root / DATABASE).absolute()),
-        run_id=run.run_id,
-        started_at=run.started_at,
-        is_passed=verdict is not None and not verdict.problems,
-    )
-    with step("lineage", run.seconds) as fields:
-        fields["events"] = lineage.emit(ended)
 
 
 def _dbt(run: Run, target_path: Path) -> Dbt:
@@ -261,7 +185,7 @@ def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
         history.stage(out, run.begun, ended, run.outcomes, run.database)
         verdict.warnings.extend(drift_warnings(run.database, run.run_id))
     with step("report", run.seconds):
-        _write_report(run, out, ended, [], run.database)
+        write_report(run, out, ended, [], run.database)
     with step("manifest", run.seconds):
         facts = {
             "run_id": run.run_id,
@@ -294,89 +218,6 @@ def _is_older_than_current(run: Run, out: OutPath) -> bool:
         return False
     [window] = database.rows(run.database, database.WINDOW_QUERY)
     return bool(window["last_week_start_date"].isoformat() < published)
-
-
-@contextmanager
-def _kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
-    """Record a failed run, and keep its work, so that its rows can be looked at."""
-    try:
-        yield
-    except BaseException as error:
-        logger.info("step=failed error=%s", error)
-        with _told_only():
-            _record_failure(run, out, error)
-            remove_tree(out.last_run)
-            files = out.work / "files"
-            for name in EXPORTS:
-                (files / name).unlink(missing_ok=True)
-            files.rename(out.last_run)
-            (out.work / "run.log").rename(out.last_run / "run.log")
-            remove_tree(out.work)
-        raise
-
-
-def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
-    if history.is_recorded(out, run.run_id):
-        return
-    code = error.exit_code if isinstance(error, ValuePropsError) else ExitCode.CANNOT_RUN
-    ended = history.Ended("failed", int(code), str(error) or type(error).__name__)
-    problems = _problems(run, error)
-    # Where publishing failed, the files may be gone.
-    run.database.parent.mkdir(exist_ok=True)
-    path: Path | None = run.database
-    try:
-        history.stage(out, run.begun, ended, run.outcomes, path)
-    except duckdb.Error as fault:
-        # Whatever is wrong with the database, that the run failed is recorded.
-        logger.warning("step=history problem=%s", fault)
-        path = None
-        history.stage(out, run.begun, ended, run.outcomes)
-    with _told_only():
-        _write_report(run, out, ended, problems, path)
-    history.commit(out, run.run_id)
-
-
-@contextmanager
-def _told_only() -> Iterator[None]:
-    """Log what goes wrong after a run failed: it must not hide why the run failed."""
-    try:
-        yield
-    except Exception as fault:
-        logger.warning("step=report problem=%s: %s", type(fault).__name__, fault)
-
-
-def _problems(run: Run, error: BaseException) -> list[str]:
-    """What is wrong, in words that hold nothing of the raw data; the log has the rest."""
-    errors = [outcome for outcome in run.outcomes if outcome.status == "error"]
-    if errors:
-        return [
-            f"{outcome.kind.replace('_', ' ').capitalize()} {outcome.name} could not be built,"
-            " see the log of the run"
-            for outcome in errors
-        ]
-    if isinstance(error, ValuePropsError):
-        return list(error.details) or [f"{error.where}: {error.what}. {error.remedy}"]
-    if isinstance(error, KeyboardInterrupt):
-        return ["The run was interrupted"]
-    return [f"Unexpected {type(error).__name__}, see the log of the run"]
-
-
-def _write_report(
-    run: Run,
-    out: OutPath,
-    ended: history.Ended,
-    problems: list[str],
-    path: Path | None,
-) -> None:
-    """Write report.json into the record of the run, and the page among its files."""
-    facts = report.compose(
-        run.begun,
-        ended,
-        report.Findings(problems, run.warnings, run.seconds, run.outcomes),
-        path,
-    )
-    report.write(facts, out.work / history.RECORD)
-    write_page(facts, path, run.folder / "files" / PAGE)
 
 
 @contextmanager
@@ -416,11 +257,6 @@ def _refuse_full_disk(run: Run, found: list[raw_files.RawFile]) -> None:
             f"Disk of {run.folder}",
             "Free some room, or name another out path",
         )
-
-
-def _new_run_id() -> str:
-    now = datetime.datetime.now(datetime.UTC)
-    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def as_json(tables: object) -> str:

@@ -281,7 +281,7 @@ def _complain(lines: list[str], code: int, is_debug: bool) -> None:
 
 
 def _request(debug: bool, raw: str, out: str, given: dict[str, Any], make_current: bool) -> Any:
-    from value_props.build import Request
+    from value_props.run import Request
 
     given["allow_incomplete"] = "true" if given["allow_incomplete"] else ""
     return Request(

@@ -162,6 +162,16 @@ def settle(out: OutPath) -> None:
             mark.unlink(missing_ok=True)
 
 
+def last_status(out: OutPath) -> str | None:
+    """What became of the last recorded run; None before the first. A rollback does not count."""
+    folders = _folders(out)
+    if not folders:
+        return None
+    path = literal(folders[-1] / "runs.parquet")
+    with closing(duckdb.connect()) as connection:
+        return str(rows_of(connection, f"select status from {path}")[0]["status"])  # nosec B608
+
+
 def runs(out: OutPath, limit: int) -> list[dict[str, Any]]:
     """The last runs, the newest first, with the columns of the table `runs` and some sums."""
     with closing(duckdb.connect()) as connection:

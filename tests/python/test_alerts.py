@@ -5,8 +5,11 @@ from __future__ import annotations
 import html
 import json
 import logging
+import os
 import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -295,7 +298,8 @@ def test_no_raw_row_is_sent(receiver: Receiver, report: dict[str, Any]) -> None:
 
 def test_any_sentence_is_escaped_and_fits_into_slack() -> None:
     words = st.one_of(
-        st.text(max_size=40), st.sampled_from(["<!channel>", "&" * 600, "<" * 700, "&lt;", "\n"])
+        st.text(max_size=40),
+        st.sampled_from(["<!channel>", "&" * 600, "<" * 700, "&lt;", "\n", "'\""]),
     )
     sentences = st.lists(words, min_size=1, max_size=200).map(" ".join)
 
@@ -407,6 +411,17 @@ def test_an_answer_without_end_is_not_read(receiver: Receiver) -> None:
     receiver.answer = answer
     [delivery] = notify(FAILED, PAGE, None, receiver.environ(alerts.WEBHOOK))
     assert delivery.fault is None
+
+
+def test_a_process_ends_though_a_receiver_does_not(receiver: Receiver) -> None:
+    never_ends_its_headers(receiver)
+    code = (
+        "from value_props import alerts; alerts.LIMIT_SECONDS = 0.2;"
+        "alerts.notify({'run': {'run_id': '1', 'status': 'failed'}, 'problems': []}, None, None)"
+    )
+    environ = {**os.environ, alerts.SLACK_WEBHOOK: "", **receiver.environ(alerts.WEBHOOK)}
+    subprocess.run([sys.executable, "-c", code], env=environ, timeout=20, check=True)
+    assert len(receiver.requests) == 1
 
 
 def test_one_bad_receiver_leaves_the_other_its_alert(receiver: Receiver) -> None:

@@ -22,12 +22,13 @@ from playwright.sync_api import Browser
 from reference import Parameters, compute
 
 from value_props import build as job
-from value_props import report
+from value_props import ending, report
 from value_props.errors import ValuePropsError
 from value_props.history import Begun, Ended
 from value_props.page import write_page
 from value_props.project import NodeOutcome
 from value_props.published import OutPath
+from value_props.run import Request
 
 FIXTURES = ROOT / "tests" / "fixtures"
 RUN_DATE = "2020-12-01"
@@ -57,8 +58,8 @@ class Runs:
         return self.out.last_run / "report.html"
 
 
-def request_of(raw: Path, out: OutPath, **parameters: str) -> job.Request:
-    return job.Request(ROOT, raw, out.root, {"run_date": RUN_DATE, **parameters})
+def request_of(raw: Path, out: OutPath, **parameters: str) -> Request:
+    return Request(ROOT, raw, out.root, {"run_date": RUN_DATE, **parameters})
 
 
 def report_of(out: OutPath, run_id: str) -> dict[str, Any]:
@@ -205,7 +206,7 @@ def test_a_page_that_cannot_be_drawn_does_not_hide_why_a_run_failed(
     def fail(*_: object) -> None:
         raise RuntimeError("no pencil")
 
-    monkeypatch.setattr(job, "write_page", fail)
+    monkeypatch.setattr(ending, "write_page", fail)
     out = OutPath(tmp_path / "out")
     with pytest.raises(ValuePropsError, match="failed the gate"):
         job.build(request_of(runs.raw, out))

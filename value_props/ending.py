@@ -1,0 +1,133 @@
+"""The end of a run: what it leaves where it failed, and who is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from value_props import alerts, history, lineage, report
+from value_props.errors import ExitCode, ValuePropsError
+from value_props.gate import Verdict
+from value_props.logs import logger, step
+from value_props.page import write_page
+from value_props.published import DATABASE, EXPORTS, PAGE, OutPath, remove_tree
+from value_props.run import Run
+
+
+@contextmanager
+def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
+    """Record a failed run, and keep its work, so that its rows can be looked at."""
+    try:
+        yield
+    except BaseException as error:
+        logger.info("step=failed error=%s", error)
+        with _told_only():
+            _record_failure(run, out, error)
+            remove_tree(out.last_run)
+            files = out.work / "files"
+            for name in EXPORTS:
+                (files / name).unlink(missing_ok=True)
+            files.rename(out.last_run)
+            (out.work / "run.log").rename(out.last_run / "run.log")
+            remove_tree(out.work)
+        raise
+
+
+def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
+    if history.is_recorded(out, run.run_id):
+        return
+    code = error.exit_code if isinstance(error, ValuePropsError) else ExitCode.CANNOT_RUN
+    ended = history.Ended("failed", int(code), str(error) or type(error).__name__)
+    problems = _problems(run, error)
+    # Where publishing failed, the files may be gone.
+    run.database.parent.mkdir(exist_ok=True)
+    path: Path | None = run.database
+    try:
+        history.stage(out, run.begun, ended, run.outcomes, path)
+    except duckdb.Error as fault:
+        # Whatever is wrong with the database, that the run failed is recorded.
+        logger.warning("step=history problem=%s", fault)
+        path = None
+        history.stage(out, run.begun, ended, run.outcomes)
+    with _told_only():
+        write_report(run, out, ended, problems, path)
+    history.commit(out, run.run_id)
+
+
+@contextmanager
+def _told_only() -> Iterator[None]:
+    """Log what goes wrong after a run failed: it must not hide why the run failed."""
+    try:
+        yield
+    except Exception as fault:
+        logger.warning("step=report problem=%s: %s", type(fault).__name__, fault)
+
+
+def _problems(run: Run, error: BaseException) -> list[str]:
+    """What is wrong, in words that hold nothing of the raw data; the log has the rest."""
+    errors = [outcome for outcome in run.outcomes if outcome.status == "error"]
+    if errors:
+        return [
+            f"{outcome.kind.replace('_', ' ').capitalize()} {outcome.name} could not be built,"
+            " see the log of the run"
+            for outcome in errors
+        ]
+    if isinstance(error, ValuePropsError):
+        return list(error.details) or [f"{error.where}: {error.what}. {error.remedy}"]
+    if isinstance(error, KeyboardInterrupt):
+        return ["The run was interrupted"]
+    return [f"Unexpected {type(error).__name__}, see the log of the run"]
+
+
+def write_report(
+    run: Run,
+    out: OutPath,
+    ended: history.Ended,
+    problems: list[str],
+    path: Path | None,
+) -> None:
+    """Write report.json into the record of the run, and the page among its files."""
+    facts = report.compose(
+        run.begun,
+        ended,
+        report.Findings(problems, run.warnings, run.seconds, run.outcomes),
+        path,
+    )
+    run.report = facts
+    report.write(facts, out.work / history.RECORD)
+    write_page(facts, path, run.folder / "files" / PAGE)
+
+
+def emit_lineage(run: Run, out: OutPath, verdict: Verdict | None) -> None:
+    """Tell OpenLineage of the dbt run, if it is configured; None is the verdict of an error."""
+    if not lineage.is_configured(run.request.project):
+        return
+    ended = lineage.DbtRun(
+        project=str(run.request.project),
+        target_path=str((out.cache / "dbt").absolute()),
+        database=str(run.database.absolute()),
+        published=str((out.root / DATABASE).absolute()),
+        run_id=run.run_id,
+        started_at=run.started_at,
+        is_passed=verdict is not None and not verdict.problems,
+    )
+    with step("lineage", run.seconds) as fields:
+        fields["events"] = lineage.emit(ended)
+
+
+def tell(run: Run, out: OutPath, status_before: str | None) -> None:
+    """Tell who is configured of the ended run; what goes wrong with it is only logged.
+
+    Args:
+        run: that ended; a run that was refused has no report, and nobody is told.
+        out: where it worked.
+        status_before: of the run recorded before it.
+    """
+    if run.report is None:
+        return
+    is_published = run.report["run"]["status"] == "published"
+    folder = out.runs / run.run_id if is_published else out.last_run
+    alerts.notify(run.report, folder / PAGE, status_before)

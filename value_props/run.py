@@ -1,0 +1,91 @@
+"""A run: what is asked of it, and what is known of it while it goes on."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from value_props.history import Begun
+from value_props.manifest import made_by, utc_now
+from value_props.project import NodeOutcome
+from value_props.published import DATABASE
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks of a run.
+
+    Args:
+        project: the dbt project.
+        raw_path: folder of the raw files.
+        out_path: folder to publish to.
+        parameters: checked texts by name of the var, without the empty ones.
+        make_current: publish a week older than the published one all the same.
+        is_debug: keep dbt's debug log.
+    """
+
+    project: Path
+    raw_path: Path
+    out_path: Path
+    parameters: Mapping[str, str]
+    make_current: bool = False
+    is_debug: bool = False
+
+
+@dataclass
+class Run:
+    """One run: where it works, what it took and found.
+
+    Args:
+        request: what was asked of it.
+        folder: where it works.
+        run_id: its start in UTC and six random digits.
+        started_at: UTC, ISO 8601.
+        seconds: wall time by step.
+        outcomes: of the nodes that dbt ran.
+        warnings: a sentence each.
+        report: of the ended run, as report.schema.json describes; None before.
+    """
+
+    request: Request
+    folder: Path
+    run_id: str = field(default_factory=lambda: _new_run_id())
+    started_at: str = field(default_factory=utc_now)
+    seconds: dict[str, float] = field(default_factory=dict)
+    outcomes: list[NodeOutcome] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    report: dict[str, Any] | None = None
+
+    @cached_property
+    def made_by(self) -> dict[str, Any]:
+        """What computes it, as it is at its start: versions and git_commit."""
+        return made_by(self.request.project)
+
+    @cached_property
+    def begun(self) -> Begun:
+        """What the history is told of it at its start."""
+        tools = dict(self.made_by["versions"])
+        packages = {f"dbt package {name}": text for name, text in tools.pop("dbt_packages").items()}
+        return Begun(
+            self.run_id,
+            self.started_at,
+            str(self.request.raw_path),
+            dict(self.request.parameters),
+            self.made_by["git_commit"],
+            {**tools, **packages},
+        )
+
+    @property
+    def database(self) -> Path:
+        """The file that dbt fills; the catalogue in it is named as the published one."""
+        return self.folder / "files" / DATABASE
+
+
+def _new_run_id() -> str:
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
