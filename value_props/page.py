@@ -97,8 +97,8 @@ class Figures:
 
     Args:
         files: a row a raw file.
-        days: a chart a source, in hundredths of its width and height: bars, marks, and numbers
-            for its text.
+        days: a chart a source: bars, in hundredths of its width and height, and numbers for its
+            text.
         heat: by value prop, then position: rate and shade, 0 to 1, of the clicked prints.
         positions: the columns of heat.
         weeks: a row a value prop: numbers of the last week, and their change.
@@ -176,20 +176,8 @@ def _days(
     counts = {(row["source_name"], row["activity_date"]): row["row_count"] for row in rows}
     width = 100 / len(days)
 
-    def span(start: str | None, end: str | None, before: int = 0) -> dict[str, Any] | None:
-        """A stretch of days, of those that are shown."""
-        if not start or not end:
-            return None
-        start_day = max(date.fromisoformat(start), first)
-        end_day = min(date.fromisoformat(end) - timedelta(before), last)
-        if end_day < start_day:
-            return None
-        return {
-            "left": (start_day - first).days * width,
-            "width": ((end_day - start_day).days + 1) * width,
-            "start": start_day,
-            "end": end_day,
-        }
+    report = _span(window["first_week_start_date"], window["report_end_date"])
+    lookback = _span(window["first_lookback_date"], window["last_week_start_date"], days_before=1)
 
     charts = []
     for source in ("prints", "taps", "pays"):
@@ -204,8 +192,8 @@ def _days(
                 "highest_day": days[numbers.index(highest)],
                 "lowest": min(numbers),
                 "lowest_day": days[numbers.index(min(numbers))],
-                "lookback": span(window["first_lookback_date"], window["last_week_start_date"], 1),
-                "report": span(window["first_week_start_date"], window["report_end_date"]),
+                "report": report,
+                "lookback": lookback,
                 "bars": [
                     {
                         "number": number,
@@ -214,12 +202,30 @@ def _days(
                         "height": 100 * rows / highest if highest else 0,
                         "day": day,
                         "rows": rows,
+                        "window": (
+                            "report"
+                            if _is_within(day, report)
+                            else "lookback"
+                            if _is_within(day, lookback)
+                            else "outside"
+                        ),
                     }
                     for number, (day, rows) in enumerate(zip(days, numbers, strict=True))
                 ],
             }
         )
     return charts
+
+
+def _span(start: str | None, end: str | None, days_before: int = 0) -> tuple[date, date] | None:
+    """The first and last day of a window; None where the run did not come to one."""
+    if not start or not end:
+        return None
+    return date.fromisoformat(start), date.fromisoformat(end) - timedelta(days_before)
+
+
+def _is_within(day: date, span: tuple[date, date] | None) -> bool:
+    return span is not None and span[0] <= day <= span[1]
 
 
 def _heat(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, dict[str, Any]]]:
