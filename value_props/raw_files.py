@@ -409,9 +409,12 @@ def _hard_line(line_number: int, line: bytes) -> HardLine | None:
 
 def _read_header(file: RawFile, path: Path, line_number: int, line: bytes) -> None:
     text = line.decode(errors="backslashreplace")
+    # A file without a header begins with a payment, and no message may tell one.
+    is_header = sum(column in text.lower() for column in PAYS_COLUMNS) > 1
+    reading = f"it reads {text}" if is_header else "the line names no columns"
     if not _CSV_LINE.fullmatch(text):
         raise ValuePropsError(
-            f"its header has a quote where none may stand: it reads {text}",
+            f"its header has a quote where none may stand: {reading}",
             f"Raw file {path}, line {line_number}",
             f"Write the header as {','.join(PAYS_COLUMNS)}",
         )
@@ -425,7 +428,7 @@ def _read_header(file: RawFile, path: Path, line_number: int, line: bytes) -> No
             continue
         fault = "repeats" if counts[wanted] else "lacks"
         raise ValuePropsError(
-            f"its header {fault} the column {wanted}: it reads {text}",
+            f"its header {fault} the column {wanted}: {reading}",
             f"Raw file {path}, line {line_number}",
             f"Name each of {', '.join(PAYS_COLUMNS)} once, spelled like this",
         )

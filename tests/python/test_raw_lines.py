@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import datetime
 import json
+from pathlib import Path
 
 import pytest
 from harness import ROOT, Pipeline
 from raw_data import RawCase
 from reference import Parameters, compute
+
+from value_props import raw_files
+from value_props.errors import ValuePropsError
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 NAMES = ("prints.json", "taps.json", "pays.csv")
@@ -102,3 +106,20 @@ def test_redelivered_long_lines_are_quarantined_like_short_ones(pipeline: Pipeli
     ]
     assert found == expected.quarantine
     assert pipeline.mart() == expected.mart
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("2020-11-01,7.04,98702,point", "lacks the column pay_date: the line names no"),
+        ('2020-11-01,7.04,98702,po"int', "a quote where none may stand: the line names no"),
+        ("Pay_date,total,user_id,value_prop", "pay_date: it reads Pay_date,total,user_id"),
+        ("total,total,user_id,value_prop,pay_date", "repeats the column total: it reads total,"),
+    ],
+)
+def test_a_payment_where_a_header_belongs_is_not_told(tmp_path: Path, line: str, told: str) -> None:
+    for name, content in {**clean_files(), "pays.csv": f"{line}\n".encode()}.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValuePropsError, match=told) as caught:
+        raw_files.inspect(tmp_path, tmp_path / "copies")
+    assert "98702" not in str(caught.value)
