@@ -20,6 +20,7 @@ from browser import chromium, open_page
 from harness import ROOT
 from playwright.sync_api import Browser
 from reference import Parameters, compute
+from test_alerts import receiving
 
 from value_props import build as job
 from value_props import ending, report
@@ -290,3 +291,20 @@ def test_page_prints_on_paper(runs: Runs, browser: Browser, tmp_path: Path) -> N
         "each => getComputedStyle(each).overflowX !== 'visible').length"
     )
     assert clipped == 0
+
+
+def test_a_build_tells_of_its_failure_and_of_its_recovery(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = OutPath(tmp_path / "out")
+    with receiving() as receiver:
+        monkeypatch.setenv("VALUE_PROPS_WEBHOOK", receiver.url)
+        with pytest.raises(ValuePropsError):
+            job.build(request_of(runs.raw, out))
+        job.build(request_of(FIXTURES / "clean", out))
+        job.build(request_of(FIXTURES / "clean", out))
+        failed, recovered = (json.loads(body) for *_, body in receiver.requests)
+    assert (failed["event"], recovered["event"]) == ("failed", "recovered")
+    assert failed["page"] == str(out.last_run / "report.html")
+    assert Path(recovered["page"]).is_file()
+    assert recovered["run_id"] == out.run_ids()[0]

@@ -1,0 +1,59 @@
+"""The READMEs are true: what they name exists, and both languages name the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from harness import ROOT
+
+from value_props.cli import cli
+
+ENGLISH, SPANISH = ROOT / "README.md", ROOT / "README.es.md"
+
+
+def first_screen(path: Path) -> str:
+    """What stands before the second heading."""
+    return path.read_text().partition("\n## ")[0]
+
+
+def commands(text: str) -> set[str]:
+    """The indented command lines, without their comments."""
+    lines = re.findall(r"^    (\S.*)$", text, re.M)
+    return {line.partition("#")[0].strip() for line in lines}
+
+
+def names(text: str) -> set[str]:
+    """What stands in backticks."""
+    return set(re.findall(r"`([^`]+)`", text))
+
+
+def test_both_readmes_name_the_same_commands_and_files() -> None:
+    english, spanish = first_screen(ENGLISH), first_screen(SPANISH)
+    assert commands(english) == commands(spanish) != set()
+    assert names(english) == names(spanish) != set()
+    images = re.findall(r"\]\(([^)]+\.png)\)", english)
+    assert images == re.findall(r"\]\(([^)]+\.png)\)", spanish) != []
+
+
+@pytest.mark.parametrize("path", [ENGLISH, SPANISH], ids=["english", "spanish"])
+def test_what_a_readme_names_exists(path: Path) -> None:
+    text = path.read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"(?:^    |`)make ([a-z-]+)", text, re.M)) <= targets
+    assert set(re.findall(r"(?:^    |`)value-props ([a-z]+)", text, re.M)) <= set(cli.commands)
+    code = "".join(
+        file.read_text() for file in [*ROOT.glob("value_props/*.py"), *ROOT.glob("profiles/*.yml")]
+    )
+    for variable in set(re.findall(r"\bVALUE_PROPS_[A-Z_]+\b", text)):
+        assert variable in code, variable
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / link).exists(), link
+    for name in names(text):
+        if re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", name) and "/" in name and "data/" not in name:
+            assert (ROOT / name).exists(), name
+
+
+def test_the_picture_is_small() -> None:
+    assert (ROOT / "docs" / "report.png").stat().st_size < 150_000
