@@ -185,7 +185,7 @@ def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
         history.stage(out, run.begun, ended, run.outcomes, run.database)
         verdict.warnings.extend(drift_warnings(run.database, run.run_id))
     with step("report", run.seconds):
-        write_report(run, out, ended, [], run.database)
+        write_report(run, out, ended, run.database)
     with step("manifest", run.seconds):
         facts = {
             "run_id": run.run_id,

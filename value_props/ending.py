@@ -41,7 +41,7 @@ def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
         return
     code = error.exit_code if isinstance(error, ValuePropsError) else ExitCode.CANNOT_RUN
     ended = history.Ended("failed", int(code), str(error) or type(error).__name__)
-    problems = _problems(run, error)
+    run.problems, run.report = _problems(run, error), None
     # Where publishing failed, the files may be gone.
     run.database.parent.mkdir(exist_ok=True)
     path: Path | None = run.database
@@ -53,7 +53,7 @@ def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
         path = None
         history.stage(out, run.begun, ended, run.outcomes)
     with _told_only():
-        write_report(run, out, ended, problems, path)
+        write_report(run, out, ended, path)
     history.commit(out, run.run_id)
 
 
@@ -82,18 +82,19 @@ def _problems(run: Run, error: BaseException) -> list[str]:
     return [f"Unexpected {type(error).__name__}, see the log of the run"]
 
 
-def write_report(
-    run: Run,
-    out: OutPath,
-    ended: history.Ended,
-    problems: list[str],
-    path: Path | None,
-) -> None:
-    """Write report.json into the record of the run, and the page among its files."""
+def write_report(run: Run, out: OutPath, ended: history.Ended, path: Path | None) -> None:
+    """Write report.json into the record of the run, and the page among its files.
+
+    Args:
+        run: that ended.
+        out: where it worked; its record is staged.
+        ended: what became of it.
+        path: of its database; None where it can't be read.
+    """
     facts = report.compose(
         run.begun,
         ended,
-        report.Findings(problems, run.warnings, run.seconds, run.outcomes),
+        report.Findings(run.problems, run.warnings, run.seconds, run.outcomes),
         path,
     )
     run.report = facts
@@ -122,12 +123,16 @@ def tell(run: Run, out: OutPath, status_before: str | None) -> None:
     """Tell who is configured of the ended run; what goes wrong with it is only logged.
 
     Args:
-        run: that ended; a run that was refused has no report, and nobody is told.
+        run: that ended; of one that was refused nobody is told.
         out: where it worked.
         status_before: of the run recorded before it.
     """
-    if run.report is None:
+    if run.report is None and not run.problems:
         return
-    is_published = run.report["run"]["status"] == "published"
-    folder = out.runs / run.run_id if is_published else out.last_run
-    alerts.notify(run.report, folder / PAGE, status_before)
+    facts = run.report or {
+        "run": {"run_id": run.run_id, "status": "failed"},
+        "problems": run.problems,
+    }
+    folder = out.last_run if run.problems else out.runs / run.run_id
+    page = folder / PAGE
+    alerts.notify(facts, page if page.exists() else None, status_before)

@@ -48,8 +48,10 @@ class Run:
         started_at: UTC, ISO 8601.
         seconds: wall time by step.
         outcomes: of the nodes that dbt ran.
+        problems: of a failed run, a sentence each, with nothing of the raw data.
         warnings: a sentence each.
-        report: of the ended run, as report.schema.json describes; None before.
+        report: of the ended run, as report.schema.json describes; None before, and where it
+            could not be made.
     """
 
     request: Request
@@ -58,6 +60,7 @@ class Run:
     started_at: str = field(default_factory=utc_now)
     seconds: dict[str, float] = field(default_factory=dict)
     outcomes: list[NodeOutcome] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     report: dict[str, Any] | None = None
 

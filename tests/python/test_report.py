@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import duckdb
@@ -201,16 +202,22 @@ def test_a_run_that_could_not_read_has_a_report_too(tmp_path: Path, browser: Bro
     assert opened.overflow() == 0
 
 
-def test_a_page_that_cannot_be_drawn_does_not_hide_why_a_run_failed(
-    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("module", "name"), [(report, "compose"), (ending, "write_page")])
+def test_a_report_that_cannot_be_made_does_not_hide_why_a_run_failed(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("no pencil")
 
-    monkeypatch.setattr(ending, "write_page", fail)
+    monkeypatch.setattr(module, name, fail)
     out = OutPath(tmp_path / "out")
-    with pytest.raises(ValuePropsError, match="failed the gate"):
-        job.build(request_of(runs.raw, out))
+    with receiving() as receiver:
+        monkeypatch.setenv("VALUE_PROPS_WEBHOOK", receiver.url)
+        with pytest.raises(ValuePropsError, match="failed the gate"):
+            job.build(request_of(runs.raw, out))
+        [alert] = (json.loads(body) for *_, body in receiver.requests)
+    assert (alert["event"], alert["page"]) == ("failed", None)
+    assert "quarantine" in alert["findings"][0]
     assert len(list(out.history.iterdir())) == 1
     assert (out.last_run / "run.log").read_text().count("no pencil") == 1
 

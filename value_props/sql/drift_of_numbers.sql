@@ -182,7 +182,7 @@ select
     weeks_compared,
     topic || format(pattern, factor * value) || case
         when highest is null
-            then format('; {} earlier weeks are too few to compare with', weeks_compared)
+            then format('; too few earlier weeks to compare with ({})', weeks_compared)
         else format(
             '; {} earlier weeks make ' || pattern || ' to ' || pattern || ' usual',
             weeks_compared, factor * lowest, factor * highest
