@@ -1,0 +1,368 @@
+"""The metrics of a run: their text, their file and the push."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from jsonschema import Draft202012Validator
+from prometheus_client.parser import text_string_to_metric_families
+
+from value_props import metrics
+from value_props.logs import logger
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "hidden-word"
+
+
+def dataset(name: str, kind: str, rows: tuple[int | None, ...], **reasons: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "kind": kind,
+        "description": "",
+        "status": "read" if kind == "source" else "success",
+        "seconds": None if kind == "source" else 1.5,
+        "expected_columns": [],
+        "missing_columns": [],
+        "new_columns": [],
+        "wrong_types": [],
+        "rows": dict(zip(("read", "kept", "quarantined"), rows, strict=True)),
+        "quarantine": [
+            {"reason": reason, "rows": count, "samples": []} for reason, count in reasons.items()
+        ],
+        "tests": [],
+    }
+
+
+def drift(subject: str, status: str) -> dict[str, Any]:
+    numbers = dict.fromkeys(("value", "lowest", "highest", "typical"))
+    return {
+        "check": "value_prop_share",
+        "subject": subject,
+        "status": status,
+        "weeks_compared": 4,
+        "message": "It moved",
+        **numbers,
+    }
+
+
+PUBLISHED: dict[str, Any] = {
+    "format_version": 1,
+    "run": {
+        "run_id": "20201130T060000Z-0a0a0a",
+        "started_at": "2020-11-30T06:00:00Z",
+        "ended_at": "2020-11-30T06:01:30Z",
+        "status": "published",
+        "exit_code": 0,
+        "is_made_current": True,
+        "raw_path": "data/raw",
+        "parameters": {},
+        "git_commit": None,
+        "versions": {},
+    },
+    "window": {
+        "as_of_date": "2020-11-30",
+        "first_week_start_date": "2020-11-23",
+        "last_week_start_date": "2020-11-23",
+        "report_end_date": "2020-11-29",
+        "first_lookback_date": "2020-11-02",
+    },
+    "problems": [],
+    "warnings": ["A file is empty"],
+    "seconds": {"parse": 6.5, "dbt": 70.25},
+    "rows_in_mart": 1234567,
+    "tests": {"pass": 38, "warn": 1},
+    "datasets": [
+        dataset("pays", "source", (100, 88, 12), malformed=10, duplicate=2),
+        dataset("taps", "source", (None, None, None)),
+        dataset("fct_prints", "model", (1234567, None, None)),
+    ],
+    "drift": [drift("secret prop", "warn"), drift("point", "pass"), drift("send", "pass")],
+}
+FAILED: dict[str, Any] = {
+    **PUBLISHED,
+    "run": {
+        **PUBLISHED["run"],
+        "started_at": "2020-12-07T06:00:00Z",
+        "ended_at": "2020-12-07T06:00:05Z",
+        "status": "failed",
+        "exit_code": 2,
+        "is_made_current": False,
+    },
+    "window": None,
+    "problems": ["It could not run"],
+    "rows_in_mart": None,
+}
+
+
+def samples(text: str) -> dict[tuple[str, ...], float]:
+    """Values by name, without prefix, and the values of the labels in order of their names."""
+    return {
+        (
+            sample.name.removeprefix("value_props_"),
+            *(sample.labels[key] for key in sorted(sample.labels)),
+        ): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+TEXT = metrics.text_of(PUBLISHED, None)
+
+
+def promtool(*arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed (Debian package prometheus)")
+    return subprocess.run(
+        ["promtool", *map(str, arguments)], input=text, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("report", [PUBLISHED, FAILED])
+def test_the_reports_of_these_tests_are_as_agreed(report: dict[str, Any]) -> None:
+    schema = json.loads((ROOT / "value_props" / "report.schema.json").read_text())
+    Draft202012Validator(schema).validate(report)
+
+
+def test_every_fact_of_a_published_run_is_told_once() -> None:
+    assert samples(TEXT) == {
+        ("run_status", "published"): 1,
+        ("run_status", "failed"): 0,
+        ("run_exit_code",): 0,
+        ("run_start_timestamp_seconds",): 1606716000,
+        ("run_end_timestamp_seconds",): 1606716090,
+        ("run_duration_seconds",): 90,
+        ("run_step_duration_seconds", "parse"): 6.5,
+        ("run_step_duration_seconds", "dbt"): 70.25,
+        ("source_rows", "read", "pays"): 100,
+        ("source_rows", "kept", "pays"): 88,
+        ("source_rows", "quarantined", "pays"): 12,
+        ("source_quarantined_rows", "malformed", "pays"): 10,
+        ("source_quarantined_rows", "duplicate", "pays"): 2,
+        ("mart_rows",): 1234567,
+        ("tests", "pass"): 38,
+        ("tests", "warn"): 1,
+        ("tests", "fail"): 0,
+        ("tests", "error"): 0,
+        ("tests", "skipped"): 0,
+        ("drift_checks", "pass"): 2,
+        ("drift_checks", "warn"): 1,
+        ("drift_checks", "unknown"): 0,
+        ("run_problems",): 0,
+        ("run_warnings",): 1,
+        ("published_timestamp_seconds",): 1606716090,
+        ("published_data_end_timestamp_seconds",): 1606780800,  # 2020-12-01, midnight UTC
+        ("published_week_end_timestamp_seconds",): 1606694400,  # 2020-11-30, midnight UTC
+    }
+
+
+def test_a_run_that_is_not_made_current_leaves_what_is_published() -> None:
+    text = metrics.text_of(FAILED, PUBLISHED)
+    told = samples(text)
+    assert told["run_status", "failed"] == told["run_problems",] == 1
+    assert told["run_exit_code",] == 2
+    assert ("mart_rows",) not in told
+    kept = {key: value for key, value in samples(TEXT).items() if key[0].startswith("published_")}
+    assert {key: value for key, value in told.items() if key[0].startswith("published_")} == kept
+    assert len(kept) == 3
+    assert "published_" not in metrics.text_of(FAILED, None)
+
+
+@pytest.mark.parametrize("shown_before", [None, PUBLISHED])
+def test_promtool_has_nothing_to_say_of_the_text(shown_before: dict[str, Any] | None) -> None:
+    result = promtool("check", "metrics", text=metrics.text_of(FAILED, shown_before))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_a_reader_finds_a_whole_file_at_any_moment(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.prom"
+    texts = ["value_props_a 1\n" * 20_000, "value_props_b 2\n" * 20_000]
+    metrics.write(texts[0], path)
+    assert path.stat().st_mode & 0o777 == 0o644
+    is_over = threading.Event()
+
+    def rewrite() -> None:
+        for number in range(50):
+            metrics.write(texts[number % 2], path)
+        is_over.set()
+
+    writer = threading.Thread(target=rewrite)
+    writer.start()
+    while not is_over.is_set():
+        assert path.read_text() in texts
+    writer.join()
+    assert [entry.name for entry in tmp_path.iterdir() if entry.suffix == ".prom"] == [path.name]
+
+
+def test_a_file_that_cannot_be_replaced_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "metrics.prom"
+    metrics.write("old\n", path)
+
+    def fail(_: Path) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(metrics, "sync", fail)
+    with pytest.raises(OSError, match="full"):
+        metrics.write("new\n", path)
+    assert path.read_text() == "old\n"
+
+
+@pytest.fixture
+def log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> pytest.LogCaptureFixture:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    # A run of the command in this process may have left it off.
+    monkeypatch.setattr(logger, "propagate", True)
+    caplog.set_level(logging.DEBUG, logger.name)
+    return caplog
+
+
+@contextmanager
+def serving(answer: bytes | None, pause: float = 0) -> Iterator[int]:
+    """A loopback server that sends an answer again and again, or with None never a byte.
+
+    Yields:
+        Its port.
+    """
+    is_over = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            while answer is not None and not is_over.wait(pause):
+                try:
+                    connection.sendall(answer)
+                except OSError:
+                    return
+            is_over.wait()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        yield listener.getsockname()[1]
+        is_over.set()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def test_without_a_pushgateway_nothing_is_pushed(log: pytest.LogCaptureFixture) -> None:
+    metrics.push(TEXT, {})
+    metrics.push(TEXT, {metrics.PUSHGATEWAY: ""})
+    assert log.messages == []
+
+
+def test_a_push_replaces_the_metrics_of_the_run_before(
+    tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    if shutil.which("prometheus-pushgateway") is None:
+        pytest.skip(
+            "prometheus-pushgateway is not installed (Debian package prometheus-pushgateway)"
+        )
+    address = f"127.0.0.1:{free_port()}"
+    gateway = subprocess.Popen(
+        ["prometheus-pushgateway", f"--web.listen-address={address}"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(f"http://{address}/-/ready")
+        environ = {metrics.PUSHGATEWAY: f"http://someone:{SECRET}@{address}/"}
+        metrics.push(TEXT, environ)
+        assert 'value_props_mart_rows{instance="",job="value_props"} 1.234567e+06' in read(address)
+        metrics.push(metrics.text_of(FAILED, PUBLISHED), environ)
+        assert "value_props_mart_rows" not in read(address)
+        assert 'value_props_run_exit_code{instance="",job="value_props"} 2' in read(address)
+        assert log.messages == ["step=push target=http://127.0.0.1"] * 2
+
+        metrics.push("no metric", environ)
+        [warning] = [record for record in log.records if record.levelno == logging.WARNING]
+        assert "http_status=400" in warning.message
+        assert SECRET not in log.text
+    finally:
+        gateway.terminate()
+        gateway.wait(10)
+
+
+def wait_for(url: str) -> None:
+    for _ in range(100):
+        try:
+            if requests.get(url, timeout=1).ok:
+                return
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.1)
+    pytest.fail("The Pushgateway did not start in 10 seconds")
+
+
+def read(address: str) -> str:
+    return requests.get(f"http://{address}/metrics", timeout=5).text
+
+
+@pytest.mark.parametrize(
+    ("answer", "pause"),
+    [
+        pytest.param(None, 0, id="silent"),
+        # Each byte comes well within the timeout of a read.
+        pytest.param(b"x", 0.05, id="trickling"),
+    ],
+)
+def test_a_server_that_keeps_a_push_waiting_is_left(
+    answer: bytes | None,
+    pause: float,
+    log: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(metrics, "PUSH_SECONDS", 1.0)
+    with serving(answer, pause) as port:
+        start = time.monotonic()
+        metrics.push(TEXT, {metrics.PUSHGATEWAY: f"http://someone:{SECRET}@127.0.0.1:{port}"})
+        assert time.monotonic() - start < 2
+    [warning] = log.records
+    assert warning.levelno == logging.WARNING
+    assert "target=http://127.0.0.1 " in warning.message
+    assert SECRET not in log.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://someone:{SECRET}@127.0.0.1:1/{SECRET}?{SECRET}",
+        f"http://someone:{SECRET}@[127.0.0.1",
+        f"http://someone:{SECRET}@127.0.0.1:port",
+        f"file:///{SECRET}",
+        f"{SECRET}",
+    ],
+)
+def test_a_push_that_cannot_be_made_is_one_warning_without_secrets(
+    url: str, log: pytest.LogCaptureFixture
+) -> None:
+    metrics.push(TEXT, {metrics.PUSHGATEWAY: url})
+    [warning] = log.records
+    assert warning.levelno == logging.WARNING
+    assert SECRET not in log.text
+
+
+def test_a_redirect_is_not_followed(log: pytest.LogCaptureFixture) -> None:
+    head = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+    with serving(head) as port:
+        metrics.push(TEXT, {metrics.PUSHGATEWAY: f"http://127.0.0.1:{port}"})
+    [warning] = log.records
+    assert "http_status=302" in warning.message
