@@ -1,9 +1,10 @@
-"""The metrics of a run: their text, their file and the push."""
+"""The metrics of a run: their text, their file, the push, and the rules and dashboard on them."""
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import socket
 import subprocess
@@ -11,11 +12,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+import yaml
 from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -23,6 +26,10 @@ from value_props import metrics
 from value_props.logs import logger
 
 ROOT = Path(__file__).resolve().parents[2]
+MONITORING = ROOT / "orchestration" / "monitoring"
+RULES = MONITORING / "alert_rules.yml"
+DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text())
+PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 SECRET = "hidden-word"
 
 
@@ -119,6 +126,7 @@ def samples(text: str) -> dict[tuple[str, ...], float]:
 
 
 TEXT = metrics.text_of(PUBLISHED, None)
+NAMES = {family.name for family in text_string_to_metric_families(TEXT)}
 
 
 def promtool(*arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
@@ -366,3 +374,102 @@ def test_a_redirect_is_not_followed(log: pytest.LogCaptureFixture) -> None:
         metrics.push(TEXT, {metrics.PUSHGATEWAY: f"http://127.0.0.1:{port}"})
     [warning] = log.records
     assert "http_status=302" in warning.message
+
+
+def rules() -> list[dict[str, Any]]:
+    [group] = yaml.safe_load(RULES.read_text())["groups"]
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+def test_promtool_accepts_the_rules() -> None:
+    result = promtool("check", "rules", "--lint=all", "--lint-fatal", RULES)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_rules_fire_when_they_should() -> None:
+    result = promtool("test", "rules", MONITORING / "alert_rules_test.yml")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_each_rule_is_tested_firing_and_not_firing() -> None:
+    cases = yaml.safe_load((MONITORING / "alert_rules_test.yml").read_text())["tests"]
+    tested = {
+        (case["alertname"], bool(case["exp_alerts"]))
+        for test in cases
+        for case in test["alert_rule_test"]
+    }
+    assert tested == {(rule["alert"], fires) for rule in rules() for fires in (True, False)}
+
+
+def test_each_rule_says_how_bad_it_is_and_what_to_do() -> None:
+    for rule in rules():
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        assert rule["annotations"].keys() == {"summary", "description"}
+
+
+def panel_expressions() -> list[str]:
+    return [target["expr"] for panel in PANELS for target in panel["targets"]]
+
+
+def test_rules_and_panels_name_metrics_that_there_are() -> None:
+    for expression in [*panel_expressions(), *(rule["expr"] for rule in rules())]:
+        named = set(re.findall(r"value_props_\w+", expression))
+        assert named, expression
+        assert named <= NAMES, expression
+
+
+def test_every_panel_shows_something_of_a_published_run(tmp_path: Path) -> None:
+    series = [line.rsplit(" ", 1) for line in TEXT.splitlines() if not line.startswith("#")]
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": value} for name, value in series],
+        "promql_expr_test": [
+            {
+                "expr": f"count({expression}) > bool 0",
+                "eval_time": "0m",
+                "exp_samples": [{"labels": "{}", "value": 1}],
+            }
+            for expression in panel_expressions()
+        ],
+    }
+    path = tmp_path / "panels_test.yml"
+    path.write_text(yaml.safe_dump({"evaluation_interval": "1m", "tests": [case]}))
+    result = promtool("test", "rules", path)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_panels_have_a_title_a_unit_and_an_id_of_their_own() -> None:
+    assert len({panel["id"] for panel in PANELS}) == len(PANELS)
+    for panel in PANELS:
+        assert panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+
+
+def test_panels_do_not_overlap() -> None:
+    places = [panel["gridPos"] for panel in PANELS]
+    for place in places:
+        assert place["x"] + place["w"] <= 24
+    for one, other in combinations(places, 2):
+        assert (
+            one["x"] + one["w"] <= other["x"]
+            or other["x"] + other["w"] <= one["x"]
+            or one["y"] + one["h"] <= other["y"]
+            or other["y"] + other["h"] <= one["y"]
+        ), (one, other)
+
+
+def test_the_dashboard_takes_whatever_data_source_it_is_given() -> None:
+    [variable] = DASHBOARD["templating"]["list"]
+    assert (variable["type"], variable["query"]) == ("datasource", "prometheus")
+    for holder in [*PANELS, *(target for panel in PANELS for target in panel["targets"])]:
+        assert holder["datasource"] == {"type": "prometheus", "uid": f"${{{variable['name']}}}"}
+
+
+def test_the_readme_tells_of_every_metric_and_its_labels() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\w, ]*)\|", (MONITORING / "README.md").read_text(), re.M)
+    described = {f"value_props_{name}": set(re.findall(r"\w+", labels)) for name, labels in rows}
+    assert described == {
+        family.name: {label for sample in family.samples for label in sample.labels}
+        for family in text_string_to_metric_families(TEXT)
+    }
