@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from value_props import database, history, raw_files
-from value_props.ending import emit_lineage, kept_on_failure, tell, write_report
+from value_props import database, history, raw_files, report
+from value_props.ending import emit_lineage, kept_on_failure, leave_metrics, tell, write_report
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.gate import Verdict, drift_warnings, judge
 from value_props.lock import exclusive
@@ -63,10 +63,11 @@ def build(request: Request) -> Published:
     out = OutPath(request.out_path)
     out.prepare()
     run = Run(request, out.work)
-    with ExitStack() as after, exclusive(out.lock, run.run_id):
+    with ExitStack() as released, exclusive(out.lock, run.run_id), ExitStack() as ended:
         history.settle(out)
         # Receivers may be slow, and the next run need not wait for them.
-        after.callback(tell, run, out, history.last_status(out))
+        released.callback(tell, run, out, history.last_status(out))
+        ended.callback(leave_metrics, run, out, report.shown(out))
         out.sweep()
         (run.folder / "files").mkdir(parents=True)
         history.begin(out, run.begun)

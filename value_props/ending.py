@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from value_props import alerts, history, lineage, report
+from value_props import alerts, history, lineage, metrics, report
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.gate import Verdict
 from value_props.logs import logger, step
 from value_props.page import write_page
-from value_props.published import DATABASE, EXPORTS, PAGE, OutPath, remove_tree
+from value_props.published import DATABASE, EXPORTS, METRICS, PAGE, OutPath, remove_tree
 from value_props.run import Run
 
 
@@ -63,7 +65,7 @@ def _told_only() -> Iterator[None]:
     try:
         yield
     except Exception as fault:
-        logger.warning("step=report problem=%s: %s", type(fault).__name__, fault)
+        logger.warning("step=ending problem=%s: %s", type(fault).__name__, fault)
 
 
 def _problems(run: Run, error: BaseException) -> list[str]:
@@ -119,6 +121,23 @@ def emit_lineage(run: Run, out: OutPath, verdict: Verdict | None) -> None:
         fields["events"] = lineage.emit(ended)
 
 
+def leave_metrics(run: Run, out: OutPath, shown_before: Mapping[str, Any] | None) -> None:
+    """Replace metrics.prom by that of the ended run. Call it under the lock.
+
+    Args:
+        run: that ended; one without a report leaves the metrics as they are.
+        out: where it worked.
+        shown_before: the report of the run that the stable names showed before.
+    """
+    if run.report is None:
+        return
+    with _told_only():
+        run.metrics = metrics.text_of(run.report, shown_before)
+        metrics.write(run.metrics, out.root / METRICS)
+        if run.problems:
+            metrics.write(run.metrics, out.last_run / METRICS)
+
+
 def tell(run: Run, out: OutPath, status_before: str | None) -> None:
     """Tell who is configured of the ended run; what goes wrong with it is only logged.
 
@@ -135,4 +154,6 @@ def tell(run: Run, out: OutPath, status_before: str | None) -> None:
     }
     folder = out.last_run if run.problems else out.runs / run.run_id
     page = folder / PAGE
+    if run.metrics is not None:
+        metrics.push(run.metrics, os.environ)
     alerts.notify(facts, page if page.exists() else None, status_before)

@@ -5,6 +5,7 @@
                         -> current/<name>
       current           -> runs/<run_id>
       runs/<run_id>/    the files of a passed run, read-only
+      metrics.prom      of the last run that ended, passed or failed
       quality/<run_id>/ the record of each run that began; see history.py
       last_run/         what a failed run left: its database, report and log
       .work/            of the run under way; swept by the next one
@@ -27,6 +28,7 @@ from value_props.errors import ExitCode, ValuePropsError
 
 DATABASE = "value_props.duckdb"
 PAGE = "report.html"
+METRICS = "metrics.prom"
 EXPORTS = ("final.csv", "final.parquet")
 OUTPUTS = (*EXPORTS, DATABASE, PAGE)
 MANIFEST = "manifest.json"

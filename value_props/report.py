@@ -18,6 +18,7 @@ from value_props.database import WINDOW_QUERY, literal, opened, rows_of
 from value_props.history import Begun, Ended
 from value_props.manifest import utc_now
 from value_props.project import NodeOutcome
+from value_props.published import OutPath
 
 FORMAT_VERSION = 1
 JSON_NAME = "report.json"
@@ -155,6 +156,18 @@ def write(report: Mapping[str, Any], folder: Path) -> None:
             [json.dumps(report["datasets"])],
         )
         connection.execute(f"copy datasets to {literal(folder / PARQUET_NAME)} (format parquet)")
+
+
+def shown(out: OutPath) -> dict[str, Any] | None:
+    """The report of the run that the stable names show; None where there is none to read."""
+    run_id = out.current_run_id()
+    if run_id is None:
+        return None
+    try:
+        found: dict[str, Any] = json.loads((out.history / run_id / JSON_NAME).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
 
 
 _DRIFT = """

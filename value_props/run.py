@@ -52,6 +52,7 @@ class Run:
         warnings: a sentence each.
         report: of the ended run, as report.schema.json describes; None before, and where it
             could not be made.
+        metrics: of the ended run, as the text that Prometheus reads; None as report.
     """
 
     request: Request
@@ -63,6 +64,7 @@ class Run:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     report: dict[str, Any] | None = None
+    metrics: str | None = None
 
     @cached_property
     def made_by(self) -> dict[str, Any]:

@@ -315,3 +315,16 @@ def test_a_build_tells_of_its_failure_and_of_its_recovery(
     assert failed["page"] == str(out.last_run / "report.html")
     assert Path(recovered["page"]).is_file()
     assert recovered["run_id"] == out.run_ids()[0]
+
+
+def test_metrics_tell_of_the_last_run_and_of_what_is_published(runs: Runs) -> None:
+    text = (runs.out.root / "metrics.prom").read_text()
+    assert (runs.out.last_run / "metrics.prom").read_text() == text
+    metrics = dict(
+        re.findall(r"^value_props_(\S+) (\S+)$", text, re.M),
+    )
+    assert metrics['run_status{status="failed"}'] == "1.0"
+    shown = datetime.datetime.fromisoformat(runs.reports[1]["run"]["ended_at"])
+    assert float(metrics["published_timestamp_seconds"]) == shown.timestamp()
+    quarantined = runs.reports[2]["datasets"][0]["rows"]["quarantined"]
+    assert float(metrics['source_rows{outcome="quarantined",source="prints"}']) == quarantined
