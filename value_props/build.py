@@ -21,7 +21,7 @@ from value_props.logs import NodeProgress, log_file, logger, step
 from value_props.manifest import write_manifest
 from value_props.packages import are_installed
 from value_props.project import DATA_ONLY, MODELS_ONLY, Dbt, NodeOutcome
-from value_props.published import DATABASE, OutPath, remove_tree
+from value_props.published import DATABASE, PAGE, OutPath, remove_tree
 from value_props.run import Request, Run
 
 # What `check` needs of the project: the raw data, the window, and the gate's tables.
@@ -239,7 +239,8 @@ def _gate_error(verdict: Verdict, out: OutPath) -> ValuePropsError:
     return ValuePropsError(
         "the data failed the gate, and the published files are as they were",
         "Run",
-        f"The failed run's tables are in {out.last_run / DATABASE}, its log beside it",
+        f"Its tables open by `duckdb -readonly {out.last_run / DATABASE}`; its {PAGE} and"
+        " run.log lie beside them",
         ExitCode.GATE_FAILED,
         verdict.problems,
     )

@@ -86,7 +86,7 @@ def _refuse_errors(outcomes: Sequence[NodeOutcome]) -> None:
 
 def _test_sentence(outcome: NodeOutcome) -> str:
     rows = f"{outcome.failures:,} row{'' if outcome.failures == 1 else 's'}"
-    look = f", see table {outcome.table}" if outcome.table and outcome.kind == "test" else ""
+    look = f", see `from {outcome.table}`" if outcome.table and outcome.kind == "test" else ""
     return f"Test {outcome.name}: {rows}{look}"
 
 
@@ -94,7 +94,7 @@ def _high_rates(path: Path) -> list[str]:
     return [
         f"Source {row['source_name']}: {row['rows_bad']:,} of {row['rows_read']:,} rows are"
         f" quarantined ({row['quarantine_rate']:.2%}; allowed are"
-        f" {float(row['max_quarantine_rate']):.2%}), see table quality.quarantined_rows."
+        f" {float(row['max_quarantine_rate']):.2%}), see `from quality.quarantined_rows`."
         " Have the files mended, or raise --max-quarantine-rate"
         for row in database.rows(
             path, "select * from quality.quarantine_rates where is_too_high order by all"
@@ -138,7 +138,7 @@ def _warnings(path: Path) -> list[str]:
     texts = {
         "empty_file": "Raw file {subject} ({source_name}) holds no row",
         "unknown_value_prop": "Value prop {subject} is not in the catalogue ({row_count:,} rows)",
-        "orphan_taps": "{row_count:,} taps have no print, see table quality.run_warnings",
+        "orphan_taps": "{row_count:,} taps have no print, see `from quality.run_warnings`",
         "short_lookback": "The lookback of {subject} begins before the data does: {source_name}"
         " covers {row_count} days of it",
         "schema_drift": "Unknown field in {source_name}: {subject} ({row_count:,} rows)",
