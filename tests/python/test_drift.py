@@ -241,9 +241,9 @@ def test_the_rate_of_quarantine_is_compared_with_earlier_runs(project: Project) 
     key = ("quarantine_rate", "prints")
     for number in range(4):
         week = MONDAY - timedelta(7 * (4 - number))
-        data = Data({"point": [100] * 3}, quarantined=20 + number, last_week=week)
+        data = Data({"point": [100] * 3}, quarantined=500 + number, last_week=week)
         assert project.run(data)[key]["status"] == ("unknown" if number < 3 else "pass")
-    assert project.run(Data({"point": [100] * 3}, quarantined=400))[key]["status"] == "warn"
+    assert project.run(Data({"point": [100] * 3}, quarantined=900))[key]["status"] == "warn"
     # The week of a run that is repeated is no earlier week, and fewer bad rows are no fault.
     again = project.run(Data({"point": [100] * 3}, quarantined=0))[key]
     assert (again["status"], again["weeks_compared"]) == ("pass", 4)
