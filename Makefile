@@ -52,7 +52,7 @@ format: $(VENV)/dev deps ## Format Python and SQL
 deps: $(VENV)/run ## Install the dbt packages, or the stand-ins if the hub is out of reach
 	@$(BIN)/value-props deps
 
-docs: $(VENV)/run deps ## Build the dbt docs site, one file: target/docs/index.html
+docs: $(VENV)/dev deps ## Write the docs, the lineage of columns and the report: target/docs
 	@$(BIN)/value-props docs
 
 serve-docs: docs ## Serve the docs site on 127.0.0.1:8080

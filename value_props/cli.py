@@ -17,7 +17,7 @@ from value_props.errors import ExitCode, ValuePropsError
 from value_props.lock import exclusive
 from value_props.parameters import PARAMETERS, check_parameters
 from value_props.project import find_project
-from value_props.published import DATABASE, OutPath, roll_back
+from value_props.published import OutPath, roll_back
 
 DEFAULT_RAW = Path("data/raw")
 DEFAULT_OUT = Path("data/out")
@@ -237,11 +237,13 @@ def deps() -> None:
 @cli.command()
 @_out_option
 def docs(out: str) -> None:
-    """Write the dbt docs site as one file that works offline."""
+    """Write the dbt docs site, the lineage of columns and the run's report; all work offline."""
     from value_props.docs import write_docs
 
-    page = write_docs(find_project(), (Path(out) if out else DEFAULT_OUT).absolute() / DATABASE)
-    click.echo(f"Wrote {page}")
+    site = write_docs(find_project(), OutPath((Path(out) if out else DEFAULT_OUT).absolute()))
+    for name, reason in site.missing.items():
+        click.echo(f"{name}: {reason}", err=True)
+    click.echo(f"Wrote {site.home}")
 
 
 def main() -> None:
