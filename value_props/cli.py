@@ -240,7 +240,9 @@ def docs(out: str) -> None:
     """Write the dbt docs site, the lineage of columns and the run's report; all work offline."""
     from value_props.docs import write_docs
 
-    site = write_docs(find_project(), OutPath((Path(out) if out else DEFAULT_OUT).absolute()))
+    project = find_project()
+    out_path = OutPath(Path(out) if out else DEFAULT_OUT)
+    site = write_docs(project, out_path, project / "target" / "docs")
     for name, reason in site.missing.items():
         click.echo(f"{name}: {reason}", err=True)
     click.echo(f"Wrote {site.home}")

@@ -31,6 +31,7 @@ STAND_IN = """<!doctype html>
 </body>
 </html>
 """
+TITLES = ("<title>dbt Docs</title>", "<title>value-props: docs</title>")
 NO_RUN = "No run is published yet: run `make build`, then `make docs`."
 NO_COLIBRI = "dbt-colibri, which draws this page, is not installed: run `make docs`."
 
@@ -48,15 +49,15 @@ class Site:
     missing: dict[str, str]
 
 
-def write_docs(project: Path, out: OutPath) -> Site:
+def write_docs(project: Path, out: OutPath, folder: Path) -> Site:
     """Write the docs site of the project.
 
     Args:
         project: the dbt project.
         out: where runs are published. Types, sizes and the lineage of columns are those of the
             published database; without one the site shows descriptions and the graph only.
+        folder: to write to.
     """
-    folder = project / "target" / "docs"
     folder.mkdir(parents=True, exist_ok=True)
     missing = {}
     with tempfile.TemporaryDirectory(prefix="value_props_docs_") as scratch:
@@ -67,7 +68,8 @@ def write_docs(project: Path, out: OutPath) -> Site:
             shutil.copyfile(out.root / DATABASE, database)
         target = Path(scratch) / "target"
         Dbt(project, database, target, {}).generate_docs(has_catalog)
-        shutil.copyfile(target / "static_index.html", folder / "index.html")
+        home = (target / "static_index.html").read_text()
+        (folder / "index.html").write_text(home.replace(*TITLES, 1))
         if not has_catalog:
             missing[LINEAGE] = NO_RUN
         elif find_spec("dbt_colibri") is None:

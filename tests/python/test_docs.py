@@ -1,0 +1,240 @@
+"""The docs site: everything is described, and fct_prints can be followed to the raw files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import Opened, chromium, open_page
+from harness import ROOT, Pipeline
+from playwright.sync_api import Browser
+
+from value_props import build as job
+from value_props.column_lineage import raw_fields
+from value_props.docs import Site, write_docs
+from value_props.published import OutPath
+
+CLEAN = ROOT / "tests" / "fixtures" / "clean"
+MART = "model.value_props.fct_prints"
+SOURCES = {f"source.value_props.raw.{name}" for name in ("prints", "taps", "pays")}
+# Each row has another value in one field: that of the name before the line.
+EVENTS = {
+    "": '{"day":"2020-11-24","event_data":{"position":0,"value_prop":"point"},"user_id":1}',
+    "day": '{"day":"2020-11-25","event_data":{"position":0,"value_prop":"point"},"user_id":1}',
+    "event_data": '{"day":"2020-11-24","event_data":{"position":1,"value_prop":"a"},"user_id":1}',
+    "user_id": '{"day":"2020-11-24","event_data":{"position":0,"value_prop":"point"},"user_id":2}',
+}
+PAYMENTS = {
+    "": "2020-11-24,5.00,1,point",
+    "pay_date": "2020-11-25,5.00,1,point",
+    "total": "2020-11-24,6.00,1,point",
+    "user_id": "2020-11-24,5.00,2,point",
+    "value_prop": "2020-11-24,5.00,1,a",
+}
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return Pipeline(tmp_path_factory.mktemp("docs"))
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> OutPath:
+    published = OutPath(tmp_path_factory.mktemp("published") / "out")
+    job.build(job.Request(ROOT, CLEAN, published.root, {"run_date": "2020-12-01"}))
+    return published
+
+
+@pytest.fixture(scope="module")
+def site(out: OutPath, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return write_docs(ROOT, out, tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+def test_everything_is_described(pipeline: Pipeline) -> None:
+    manifest = pipeline.dbt.manifest
+    kinds = (manifest.nodes, manifest.sources, manifest.exposures, manifest.unit_tests)
+    ours = [
+        node
+        for nodes in (*kinds, manifest.macros)
+        for node in nodes.values()
+        if node.package_name == "value_props"
+    ]
+    found = {str(node.resource_type) for node in ours}
+    assert found >= {
+        "model", "seed", "snapshot", "analysis", "test", "unit_test", "source", "exposure", "macro"
+    }  # fmt: skip
+    bare = [node.unique_id for node in ours if not node.description.strip()]
+    for node in ours:
+        bare += [
+            f"{node.unique_id}.{column.name}"
+            for column in getattr(node, "columns", {}).values()
+            if not column.description.strip()
+        ]
+    assert bare == []
+    tables = [node for node in ours if node.resource_type in ("model", "seed", "snapshot")]
+    assert [node.name for node in tables if not node.columns] == []
+
+
+def test_every_argument_of_a_macro_is_described(pipeline: Pipeline) -> None:
+    wrong = {}
+    for macro in pipeline.dbt.manifest.macros.values():
+        if macro.package_name != "value_props":
+            continue
+        signature = re.search(r"macro\s+\w+\((.*?)\)", macro.macro_sql)
+        assert signature, macro.name
+        names = re.findall(r"\w+", signature[1])
+        described = [argument.name for argument in macro.arguments if argument.description]
+        if described != names:
+            wrong[macro.name] = (names, described)
+    assert wrong == {}
+
+
+def test_columns_change_with_the_raw_field_they_name_and_no_other(pipeline: Pipeline) -> None:
+    for name in ("prints", "taps"):
+        (pipeline.raw_path / f"{name}.json").write_text("\n".join(EVENTS.values()))
+    header = "pay_date,total,user_id,value_prop"
+    (pipeline.raw_path / "pays.csv").write_text("\n".join([header, *PAYMENTS.values()]))
+    pipeline.run(
+        {"run_date": "2020-12-01"}, ("--select", "+base_prints", "+base_taps", "+base_pays")
+    )
+    declared = raw_fields(pipeline.dbt.manifest.to_dict() | {"child_map": children(pipeline)})
+    changed = set()
+    for source, rows, measure in (
+        ("prints", EVENTS, "position"),
+        ("taps", EVENTS, "position"),
+        ("pays", PAYMENTS, "amount"),
+    ):
+        columns = ("event_date", "user_id", "value_prop", measure)
+        first, *others = pipeline.query(
+            f"select {', '.join(columns)} from staging.base_{source} order by rowid"
+        )
+        assert len(others) == len(rows) - 1
+        for field, values in zip(list(rows)[1:], others, strict=True):
+            changed |= {
+                (
+                    f"source.value_props.raw.{source}",
+                    field,
+                    f"model.value_props.base_{source}",
+                    name,
+                )
+                for name, before, now in zip(columns, first, values, strict=True)
+                if before != now
+            }
+    assert set(declared) == changed
+
+
+def children(pipeline: Pipeline) -> dict[str, list[str]]:
+    pipeline.dbt.manifest.build_parent_and_child_maps()
+    found: dict[str, list[str]] = pipeline.dbt.manifest.child_map
+    return found
+
+
+def test_home_page_leads_to_the_report_and_the_lineage(site: Site, browser: Browser) -> None:
+    opened = open_page(browser, site.home)
+    assert site.missing == {}
+    assert opened.page.title() == "value-props: docs"
+    for link, heading in (("report of the run", "Published"), ("lineage of columns", "Lineage")):
+        opened.page.get_by_role("link", name=link).click()
+        opened.page.wait_for_url(re.compile(r"/(report|lineage)\.html"))
+        assert heading in opened.page.title()
+        opened.page.go_back()
+    assert opened.remote_requests == []
+
+
+def test_graph_of_the_docs_leads_from_the_mart_to_the_sources(site: Site, browser: Browser) -> None:
+    opened = open_page(browser, site.home)
+    page = opened.page
+    page.goto(f"{site.home.absolute().as_uri()}#!/model/{MART}")
+    page.get_by_title("View Lineage Graph").click()
+    page.get_by_title("View Fullscreen").first.click()
+    page.wait_for_function("document.querySelector('#cy')._cyreg.cy.nodes(':visible').length > 20")
+    before = page.evaluate(
+        "id => document.querySelector('#cy')._cyreg.cy.getElementById(id).predecessors(':visible')"
+        ".map(element => element.id())",
+        MART,
+    )
+    assert set(before) >= SOURCES
+    assert opened.remote_requests == []
+
+
+def test_lineage_leads_from_the_mart_to_the_raw_fields(site: Site, browser: Browser) -> None:
+    opened = open_page(browser, site.home)
+    page = opened.page
+    page.get_by_role("link", name="prior_amount").click()
+    mart = page.get_by_test_id(f"rf__node-{MART}")
+    page.get_by_role("button", name="Fit View").click()
+    for column, sources in (
+        ("prior_amount", {"pays"}),
+        ("print_id", {"prints"}),
+        ("is_clicked", {"taps"}),
+        ("prior_views", set()),
+    ):
+        mart.get_by_text(column, exact=True).click()
+        page.wait_for_function(
+            "column => location.search.includes(`column=${column}&`)"
+            " && document.querySelector(`.react-flow__edge.animated[data-id$='-${column}']`)",
+            arg=column,
+        )
+        assert sources_marked(opened) == {f"source.value_props.raw.{name}" for name in sources}
+    # Tables are joined without a mark, and all three sources are there.
+    assert sources_marked(opened, "") == SOURCES
+    assert opened.remote_requests == []
+
+
+def sources_marked(opened: Opened, mark: str = ".animated") -> set[str]:
+    """The sources that lead to the mart by edges with a mark."""
+    labels = opened.page.locator(f".react-flow__edge{mark}").evaluate_all(
+        "edges => edges.map(edge => edge.getAttribute('aria-label'))"
+    )
+    parents: dict[str, set[str]] = {}
+    for label in labels:
+        _, _, parent, _, child = label.split(" ")
+        parents.setdefault(child, set()).add(parent)
+    seen, rest = set(), {MART}
+    while rest:
+        seen |= rest
+        rest = {parent for node in rest for parent in parents.get(node, ())} - seen
+    return seen & SOURCES
+
+
+def test_lineage_page_reaches_no_network_even_where_its_telemetry_is_on(
+    site: Site, browser: Browser
+) -> None:
+    page = browser.new_page()
+    failures: list[str | None] = []
+    finished: list[str] = []
+    page.on("requestfailed", lambda request: failures.append(request.failure))
+    page.on("requestfinished", lambda request: finished.append(request.url))
+    page.add_init_script("Object.defineProperty(window, 'colibriTelemetry', {value: true})")
+    lineage = site.home.with_name("lineage.html").absolute().as_uri()
+    with page.expect_event("requestfailed"):
+        page.goto(lineage)
+    page.wait_for_timeout(1000)
+    assert set(failures) == {"csp"}
+    assert [url for url in finished if not url.startswith(lineage)] == []
+    page.close()
+
+
+def test_without_a_run_the_pages_say_what_is_missing(tmp_path: Path) -> None:
+    site = write_docs(ROOT, OutPath(tmp_path / "out"), tmp_path / "site")
+    assert set(site.missing) == {"report.html", "lineage.html"}
+    for name in site.missing:
+        assert "run make build" in site.home.with_name(name).read_text()
+    assert MART in site.home.read_text()
+
+
+def test_without_colibri_the_page_says_how_to_get_it(
+    out: OutPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("value_props.docs.find_spec", lambda _: None)
+    site = write_docs(ROOT, out, tmp_path)
+    assert set(site.missing) == {"lineage.html"}
+    assert "run make docs" in site.home.with_name("lineage.html").read_text()
