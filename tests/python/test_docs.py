@@ -15,6 +15,7 @@ from value_props import build as job
 from value_props.column_lineage import raw_fields
 from value_props.docs import Site, write_docs
 from value_props.published import OutPath
+from value_props.run import Request
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 MART = "model.value_props.fct_prints"
@@ -43,7 +44,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> OutPath:
     published = OutPath(tmp_path_factory.mktemp("published") / "out")
-    job.build(job.Request(ROOT, CLEAN, published.root, {"run_date": "2020-12-01"}))
+    job.build(Request(ROOT, CLEAN, published.root, {"run_date": "2020-12-01"}))
     return published
 
 
