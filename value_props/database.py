@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,11 +86,13 @@ def rows(database: Path, query: str) -> list[dict[str, Any]]:
 
 
 def rows_of(
-    connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[object] = ()
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    values: Sequence[object] | Mapping[str, object] = (),
 ) -> list[dict[str, Any]]:
     """The same on a connection, with values for the parameters of the query."""
     try:
-        result = connection.execute(query, list(values))
+        result = connection.execute(query, values)
     except duckdb.CatalogException:
         return []
     names = [column[0] for column in result.description or []]

@@ -34,10 +34,10 @@ FEATURES = {
     "prior_amount": _AMOUNT_BINS,
 }
 
-_GRID = f"""
+_GRID = """
     with last_runs as (
         select run_id, started_at, status
-        from quality.runs order by run_id desc limit {RUNS_SHOWN}
+        from quality.runs order by run_id desc limit ?
     )
     select
         last_runs.*,
@@ -151,7 +151,7 @@ def render(report: Mapping[str, Any], figures: Figures) -> str:
 def _figures(report: Mapping[str, Any], database: Path | None) -> Figures:
     with opened(database) if database else closing(duckdb.connect()) as connection:
         heat = _heat(rows_of(connection, _HEAT))
-        runs, grid = _grid(rows_of(connection, _GRID))
+        runs, grid = _grid(rows_of(connection, _GRID, [RUNS_SHOWN]))
         return Figures(
             files=rows_of(connection, _FILES, [report["run"]["run_id"]]),
             days=_days(rows_of(connection, _DAYS), report["window"]),

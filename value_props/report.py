@@ -175,24 +175,23 @@ _DRIFT = """
     from quality.drift_checks where run_id = ? order by check_name, subject
 """
 
-_QUARANTINE = f"""
+_QUARANTINE = """
     select
         quarantine_reason as reason,
         count(*) as rows,
         list(
-            {{
+            {
                 'file_name': file_name,
                 'line_number': line_number,
                 'text': case
-                    when length(raw_text) > {SAMPLE_LENGTH}
-                        then raw_text[:{SAMPLE_LENGTH}] || '…'
+                    when length(raw_text) > $length then raw_text[:$length] || '…'
                     else raw_text
                 end
-            }}
+            }
             order by file_name, line_number
-        )[:{SAMPLES_PER_REASON}] as samples
+        )[:$samples] as samples
     from quality.quarantined_rows
-    where source_name = ?
+    where source_name = $source
     group by all
     order by rows desc, reason
 """
@@ -235,7 +234,11 @@ def _source(
             "read": read[0]["rows"] if is_read else None,
             **(kept[0] if kept else {"kept": None, "quarantined": None}),
         },
-        "quarantine": rows_of(connection, _QUARANTINE, [name]),
+        "quarantine": rows_of(
+            connection,
+            _QUARANTINE,
+            {"source": name, "samples": SAMPLES_PER_REASON, "length": SAMPLE_LENGTH},
+        ),
         "tests": [
             test
             for test in tests
