@@ -69,6 +69,8 @@ def write_docs(project: Path, out: OutPath, folder: Path) -> Site:
         target = Path(scratch) / "target"
         Dbt(project, database, target, {}).generate_docs(has_catalog)
         home = (target / "static_index.html").read_text()
+        # dbt names files by where they are on this machine, which tells a reader nothing.
+        home = home.replace(f"{scratch}/", "").replace(f'"{project}"', '"."')
         (folder / "index.html").write_text(home.replace(*TITLES, 1))
         if not has_catalog:
             missing[LINEAGE] = NO_RUN

@@ -229,7 +229,10 @@ def test_without_a_run_the_pages_say_what_is_missing(tmp_path: Path) -> None:
     assert set(site.missing) == {"report.html", "lineage.html"}
     for name in site.missing:
         assert "run make build" in site.home.with_name(name).read_text()
-    assert MART in site.home.read_text()
+    home = site.home.read_text()
+    assert MART in home
+    assert '"compiled_path": "target/compiled/' in home
+    assert [home.count(path) for path in ("value_props_docs_", str(ROOT))] == [0, 0]
 
 
 def test_without_colibri_the_page_says_how_to_get_it(
