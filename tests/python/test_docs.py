@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -242,3 +243,19 @@ def test_without_colibri_the_page_says_how_to_get_it(
     site = write_docs(ROOT, out, tmp_path)
     assert set(site.missing) == {"lineage.html"}
     assert "run make docs" in site.home.with_name("lineage.html").read_text()
+
+
+def test_docs_are_written_without_a_connection(
+    out: OutPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def refuse(*arguments: object, **_: object) -> None:
+        asked.append(arguments)
+        raise OSError("no connection here")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    site = write_docs(ROOT, out, tmp_path)
+    assert site.missing == {}
+    assert asked == []
