@@ -99,8 +99,8 @@ def notify(
         report: of the run, as report.schema.json tells. Of a run without one, run.run_id,
             run.status and problems are enough.
         page: the report page, if there is one.
-        status_before: of the run recorded before: published, failed, killed, rolled back, or
-            None for the first run.
+        status_before: of the run recorded before: published, failed or killed; None for the
+            first run.
         environ: holds VALUE_PROPS_SLACK_WEBHOOK and VALUE_PROPS_WEBHOOK, the URLs to post to.
 
     Returns:
@@ -200,7 +200,7 @@ class _Post(threading.Thread):
     def __init__(self, variable: str, url: str, payload: Mapping[str, Any]) -> None:
         super().__init__(name=_THREAD_NAME, daemon=True)
         self.variable = variable
-        self.receiver = _receiver(url)
+        self.receiver = receiver_of(url)
         self.fault: str | None = "no answer in time"
         self._url = url
         self._payload = payload
@@ -242,7 +242,7 @@ def _is_of_another_thread(record: logging.LogRecord) -> bool:
     return record.threadName != _THREAD_NAME
 
 
-def _receiver(url: str) -> str:
+def receiver_of(url: str) -> str:
     """Scheme and host of a URL, or an empty text if it is no http or https URL."""
     try:
         parts = urlsplit(url)

@@ -144,11 +144,13 @@ def sample(out: str, scale: float, seed: int, overwrite: bool) -> None:
 def rollback(out: str, run_id: str | None) -> None:
     """Make an older passed run the published one again."""
     from value_props import history as records
+    from value_props.ending import tell_metrics_of_rollback
 
     out_path = _existing_out(out)
     with exclusive(out_path.lock, "rollback"):
         now = roll_back(out_path, run_id)
         records.settle(out_path)
+        tell_metrics_of_rollback(out_path)
     click.echo(f"Current is run {now} again: {_week(out_path.manifest_of(now))}.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(str(path), config=dict(CONFIG))
     try:
         connection.execute("set TimeZone = 'UTC'")
+        limit = os.environ.get("VALUE_PROPS_MEMORY_LIMIT", "2GB")
+        connection.execute(f"set memory_limit = {literal(limit)}")
         yield connection
     finally:
         connection.close()

@@ -117,7 +117,7 @@ def emit_lineage(run: Run, out: OutPath, verdict: Verdict | None) -> None:
         started_at=run.started_at,
         is_passed=verdict is not None and not verdict.problems,
     )
-    with step("lineage", run.seconds) as fields:
+    with _told_only(), step("lineage", run.seconds) as fields:
         fields["events"] = lineage.emit(ended)
 
 
@@ -125,17 +125,30 @@ def leave_metrics(run: Run, out: OutPath, shown_before: Mapping[str, Any] | None
     """Replace metrics.prom by that of the ended run. Call it under the lock.
 
     Args:
-        run: that ended; one without a report leaves the metrics as they are.
+        run: that ended; where its report could not be made, there are no metrics.
         out: where it worked.
         shown_before: the report of the run that the stable names showed before.
     """
     if run.report is None:
+        # Old metrics would tell that all is well; that there are none is an alert.
+        (out.root / METRICS).unlink(missing_ok=True)
         return
     with _told_only():
         run.metrics = metrics.text_of(run.report, shown_before)
         metrics.write(run.metrics, out.root / METRICS)
         if run.problems:
             metrics.write(run.metrics, out.last_run / METRICS)
+
+
+def tell_metrics_of_rollback(out: OutPath) -> None:
+    """Let metrics.prom say what is published now. Call it under the lock, after a rollback."""
+    last = report.last(out)
+    if last is None:
+        return
+    # What it made current is not so any more, or is told by the second report.
+    ended = {**last, "run": {**last["run"], "is_made_current": False}}
+    with _told_only():
+        metrics.write(metrics.text_of(ended, report.shown(out)), out.root / METRICS)
 
 
 def tell(run: Run, out: OutPath, status_before: str | None) -> None:
@@ -154,6 +167,10 @@ def tell(run: Run, out: OutPath, status_before: str | None) -> None:
     }
     folder = out.last_run if run.problems else out.runs / run.run_id
     page = folder / PAGE
-    if run.metrics is not None:
-        metrics.push(run.metrics, os.environ)
-    alerts.notify(facts, page if page.exists() else None, status_before)
+    try:
+        if run.metrics is not None:
+            metrics.push(run.metrics, os.environ)
+        alerts.notify(facts, page if page.exists() else None, status_before)
+    except KeyboardInterrupt:
+        # The run has ended, so its result stands.
+        logger.warning("step=ending problem=interrupted before everybody was told")

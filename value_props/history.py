@@ -163,13 +163,14 @@ def settle(out: OutPath) -> None:
 
 
 def last_status(out: OutPath) -> str | None:
-    """What became of the last recorded run; None before the first. A rollback does not count."""
+    """What became of the last recorded run, rollbacks aside; None where nothing tells."""
     folders = _folders(out)
     if not folders:
         return None
     path = literal(folders[-1] / "runs.parquet")
-    with closing(duckdb.connect()) as connection:
+    with closing(duckdb.connect()) as connection, suppress(duckdb.Error, IndexError):
         return str(rows_of(connection, f"select status from {path}")[0]["status"])  # nosec B608
+    return None
 
 
 def runs(out: OutPath, limit: int) -> list[dict[str, Any]]:

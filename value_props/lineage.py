@@ -51,8 +51,7 @@ def is_configured(project: Path, environ: Mapping[str, str] = os.environ) -> boo
         return True
     if any(name.startswith("OPENLINEAGE__TRANSPORT__") for name in environ):
         return True
-    folders = (project, Path("~/.openlineage").expanduser())
-    return any((folder / "openlineage.yml").is_file() for folder in folders)
+    return any(_has_file(folder) for folder in (project, Path("~/.openlineage")))
 
 
 def emit(run: DbtRun, environ: Mapping[str, str] = os.environ) -> int:
@@ -93,6 +92,14 @@ def emit(run: DbtRun, environ: Mapping[str, str] = os.environ) -> int:
     if told["problem"]:
         _warn(told["problem"])
     return int(told["sent"])
+
+
+def _has_file(folder: Path) -> bool:
+    try:
+        return (folder.expanduser() / "openlineage.yml").is_file()
+    except (OSError, RuntimeError):
+        # No home folder, or that of another user.
+        return False
 
 
 def _warn(problem: str) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from value_props.alerts import receiver_of
 from value_props.logs import logger
 from value_props.published import sync
 
@@ -87,6 +87,7 @@ def push(text: str, environ: Mapping[str, str]) -> None:
         except Exception as error:
             answer.set_exception(error)
 
+    receiver = receiver_of(url) or "unreadable"
     # A timeout of requests begins anew with each byte, and none covers the look-up of the
     # host. So the time is kept here, and a thread that hangs does not keep the process.
     threading.Thread(target=put, daemon=True).start()
@@ -97,12 +98,12 @@ def push(text: str, environ: Mapping[str, str]) -> None:
         status = error.response.status_code if isinstance(error, requests.HTTPError) else None
         logger.warning(
             "step=push problem=the metrics were not pushed target=%s error=%s%s",
-            _without_secrets(url),
+            receiver,
             type(error).__name__,
             f" http_status={status}" if status else "",
         )
     else:
-        logger.info("step=push target=%s", _without_secrets(url))
+        logger.info("step=push target=%s", receiver)
 
 
 def _put(text: str, url: str) -> None:
@@ -116,14 +117,6 @@ def _put(text: str, url: str) -> None:
     ) as response:
         if not 200 <= response.status_code < 300:
             raise requests.HTTPError(response=response)
-
-
-def _without_secrets(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "unreadable"
-    return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "unreadable"
 
 
 def _add_run(registry: CollectorRegistry, report: Mapping[str, Any]) -> None:

@@ -42,7 +42,6 @@ _GRID = """
     select
         last_runs.*,
         results.test_name,
-        results.model_name,
         results.status as test_status,
         results.failures,
         results.seconds
@@ -176,8 +175,10 @@ def _days(
     counts = {(row["source_name"], row["activity_date"]): row["row_count"] for row in rows}
     width = 100 / len(days)
 
-    report = _span(window["first_week_start_date"], window["report_end_date"])
-    lookback = _span(window["first_lookback_date"], window["last_week_start_date"], days_before=1)
+    report = _span(window["first_week_start_date"], window["last_report_day"])
+    is_by_print = window["lookback_anchor"] == "print"
+    end = window["last_report_day" if is_by_print else "last_week_start_date"]
+    lookback = _span(window["first_lookback_date"], end, days_before=1)
 
     charts = []
     for source in ("prints", "taps", "pays"):
@@ -245,6 +246,10 @@ def _weeks(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         by_week[row["is_last"]][row["value_prop"]] = row
     numbers = ("prints", "click_through_rate", "payments", "amount")
+    # A week that is not over has less of everything.
+    is_comparable = all(
+        any(row["is_complete_week"] for row in week.values()) for week in by_week.values()
+    )
     return [
         {
             "value_prop": value_prop,
@@ -252,6 +257,7 @@ def _weeks(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 name: {
                     "now": by_week[True].get(value_prop, {}).get(name),
                     "before": by_week[False].get(value_prop, {}).get(name),
+                    "is_comparable": is_comparable,
                 }
                 for name in numbers
             },
@@ -327,6 +333,8 @@ def _share(value: float | None, digits: int = 2) -> str:
 def _change(pair: Mapping[str, Any]) -> str:
     """How a number changed, in words for one that came or went."""
     now, before = pair["now"], pair["before"]
+    if not pair["is_comparable"]:
+        return _UNKNOWN
     if not before:
         return "new" if now else _UNKNOWN
     if now is None:

@@ -146,7 +146,18 @@ def compose(
 def write(report: Mapping[str, Any], folder: Path) -> None:
     """Write report.json, and its data sets as report.parquet: one row a data set."""
     text = json.dumps(report, indent=2, ensure_ascii=False)
-    (folder / JSON_NAME).write_text(text + "\n", encoding="utf-8")
+    draft = folder / "draft"
+    try:
+        draft.write_text(text + "\n", encoding="utf-8")
+        draft.rename(folder / JSON_NAME)
+        _write_parquet(report, draft)
+        draft.rename(folder / PARQUET_NAME)
+    finally:
+        # Of a full disk: half a report is none.
+        draft.unlink(missing_ok=True)
+
+
+def _write_parquet(report: Mapping[str, Any], path: Path) -> None:
     structure = json.dumps([_DATASET_TYPE])
     run_id = literal(report["run"]["run_id"])
     with closing(duckdb.connect()) as connection:
@@ -155,16 +166,24 @@ def write(report: Mapping[str, Any], folder: Path) -> None:
             f" unnest(from_json(cast(? as json), {literal(structure)}), max_depth := 2)",
             [json.dumps(report["datasets"])],
         )
-        connection.execute(f"copy datasets to {literal(folder / PARQUET_NAME)} (format parquet)")
+        connection.execute(f"copy datasets to {literal(path)} (format parquet)")
 
 
 def shown(out: OutPath) -> dict[str, Any] | None:
     """The report of the run that the stable names show; None where there is none to read."""
     run_id = out.current_run_id()
-    if run_id is None:
-        return None
+    return _read(out.history / run_id / JSON_NAME) if run_id else None
+
+
+def last(out: OutPath) -> dict[str, Any] | None:
+    """The report of the last run that has one; None where there is none to read."""
+    paths = sorted(out.history.glob(f"*/{JSON_NAME}"))
+    return _read(paths[-1]) if paths else None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = json.loads((out.history / run_id / JSON_NAME).read_text("utf-8"))
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
     return found
@@ -179,7 +198,8 @@ _QUARANTINE = """
     select
         quarantine_reason as reason,
         count(*) as rows,
-        list(
+        -- A list of all rows, cut afterwards, would take memory for each of them.
+        min_by(
             {
                 'file_name': file_name,
                 'line_number': line_number,
@@ -187,9 +207,10 @@ _QUARANTINE = """
                     when length(raw_text) > $length then raw_text[:$length] || '…'
                     else raw_text
                 end
-            }
-            order by file_name, line_number
-        )[:$samples] as samples
+            },
+            (file_name, line_number),
+            $samples
+        ) as samples
     from quality.quarantined_rows
     where source_name = $source
     group by all

@@ -43,13 +43,24 @@ class Data:
         skipped: days without a row, by source.
         ends: days by which a source ends before the others.
         quarantined: rows of prints, of 10,000.
+        duplicates: how many of these are duplicates.
+        last_week: Monday of the last week.
+        report_weeks: how many weeks the report holds.
+        days_over: of the last week, up to the cut-off.
+        incomplete: Mondays of weeks that lack a day of prints.
+        starts: first day of a source, where it begins after the first week.
     """
 
     weeks: Mapping[str, Sequence[int]]
     skipped: Mapping[str, Sequence[date]] = field(default_factory=dict)
     ends: Mapping[str, int] = field(default_factory=dict)
     quarantined: int = 0
+    duplicates: int = 0
     last_week: date = MONDAY
+    report_weeks: int = 1
+    days_over: int = 7
+    incomplete: Sequence[date] = ()
+    starts: Mapping[str, date] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Make the tables that the history reads."""
@@ -60,8 +71,9 @@ class Data:
                 connection.execute(f"create schema {schema}")
             connection.execute(
                 "create table intermediate.int_run_window as select"
-                f" date '{self.last_week + timedelta(6)}' as as_of_date,"
-                f" date '{self.last_week}' as first_week_start_date,"
+                f" date '{self.last_week + timedelta(self.days_over - 1)}' as as_of_date,"
+                f" date '{self.last_week - timedelta(7 * (self.report_weeks - 1))}'"
+                " as first_week_start_date,"
                 f" date '{self.last_week}' as last_week_start_date,"
                 f" date '{self.last_week + timedelta(6)}' as report_end_date,"
                 f" date '{self.last_week - timedelta(21)}' as first_lookback_date"
@@ -77,27 +89,29 @@ class Data:
                 " (source_name varchar, activity_date date, row_count bigint)"
             )
             rows = [
-                (monday, value_prop, prints, prints // 2, prints // 2, prints, 2 * prints)
+                (
+                    *(monday, value_prop, prints, prints // 2, prints // 2, prints, 2 * prints),
+                    monday not in self.incomplete,
+                )
                 for value_prop, numbers in self.weeks.items()
                 for monday, prints in zip(mondays, numbers, strict=True)
             ]
             connection.executemany(
-                "insert into marts.fct_value_prop_weeks"
-                " select ?, 'W', ?, ?, ?, 0, ?, 0, ?, ?, true",
+                "insert into marts.fct_value_prop_weeks select ?, 'W', ?, ?, ?, 0, ?, 0, ?, ?, ?",
                 rows,
             )
             days = [
                 (source, mondays[0] + timedelta(number), 1)
                 for source in SOURCES
-                for number in range(7 * count - self.ends.get(source, 0))
+                for number in range(7 * count - (7 - self.days_over) - self.ends.get(source, 0))
                 if mondays[0] + timedelta(number) not in self.skipped.get(source, ())
             ]
             connection.executemany(
                 "insert into intermediate.int_source_days values (?, ?, ?)", days
             )
-            self._write_sources(connection)
+            self._write_sources(connection, mondays[0])
 
-    def _write_sources(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _write_sources(self, connection: duckdb.DuckDBPyConnection, first: date) -> None:
         for source in SOURCES:
             connection.execute(
                 f"create table staging.base_{source}"
@@ -107,18 +121,31 @@ class Data:
             "create table quality.quarantined_rows"
             " (source_name varchar, file_name varchar, quarantine_reason varchar)"
         )
+        connection.executemany(
+            "insert into quality.quarantined_rows values ('prints', 'prints', ?)",
+            [
+                ["duplicate" if number < self.duplicates else "malformed"]
+                for number in range(max(self.quarantined, 1))
+            ],
+        )
         connection.execute(
             "create table quality.schema_drift (source_name varchar, file_name varchar)"
         )
-        connection.execute(
-            "create table staging.raw_files as select 'prints' as source_name, 'p' as file_name,"
-            " 1 as file_number, 1 as size_bytes, 'x' as sha256"
+        files = " union all ".join(
+            f"select '{source}' as source_name, '{source}' as file_name, 1 as file_number,"
+            f" date '{self.starts.get(source, first)}' as first_date"
+            for source in SOURCES
         )
         connection.execute(
-            "create table quality.row_reconciliation as select 'prints' as source_name,"
-            f" 'p' as file_name, 10000 as rows_read, {10000 - self.quarantined} as rows_kept,"
-            f" 0 as rows_up_to_cut_off, {self.quarantined} as rows_quarantined,"
-            " date '2020-01-01' as first_date, date '2020-01-01' as last_date"
+            "create table staging.raw_files as"
+            f" select *, 1 as size_bytes, 'x' as sha256 from ({files})"
+        )
+        connection.execute(
+            "create table quality.row_reconciliation as"
+            " select * exclude file_number, 10000 as rows_read,"
+            " 10000 - rows_quarantined as rows_kept, 0 as rows_up_to_cut_off,"
+            " first_date as last_date from (select *, case source_name when 'prints'"
+            f" then {self.quarantined} else 0 end as rows_quarantined from ({files}))"
         )
 
 
@@ -279,3 +306,89 @@ def test_a_source_that_ends_before_the_others_warns(project: Project) -> None:
     assert checks["source_ends_early", "pays"]["status"] == "pass"
     # What comes after its end is told once.
     assert checks["missing_day", "taps"]["status"] == "pass"
+
+
+def test_a_week_that_is_not_over_counts_the_days_it_has(project: Project) -> None:
+    check = project.run(Data({"point": [700, 700, 700, 200]}, days_over=2))
+    assert check["rows_per_day", "prints"]["value"] == pytest.approx(100)
+    # What comes after the cut-off is not missing.
+    assert check["missing_day", "prints"]["status"] == "pass"
+
+
+def test_only_complete_weeks_are_compared_with(project: Project) -> None:
+    gap = MONDAY - timedelta(14)
+    check = project.run(Data({"point": [700, 700, 700, 70, 700, 700]}, incomplete=[gap]))
+    assert check["rows_per_day", "prints"]["weeks_compared"] == 4
+    # A run that knows a week in part leaves it to one that knows it whole.
+    late = Data({"point": [9, 700]}, last_week=MONDAY + timedelta(7), incomplete=[MONDAY])
+    again = project.run(late)["rows_per_day", "prints"]
+    assert (again["weeks_compared"], again["typical"]) == (5, pytest.approx(100))
+
+
+def test_a_run_does_not_take_its_own_week_from_another(project: Project) -> None:
+    project.run(Data({"point": [700] * 5}))
+    without = Data({"point": [700] * 4}, last_week=MONDAY - timedelta(7))
+    path = project.out.root / "without.duckdb"
+    without.write(path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            f"update intermediate.int_run_window set last_week_start_date = date '{MONDAY}'"
+        )
+    begun = Begun("run999", "2020-12-01T00:00:00Z", "raw", {}, None, {})
+    history.stage(project.out, begun, Ended("failed", 1), [], path)
+    with duckdb.connect(str(path)) as connection:
+        found = connection.execute(
+            "select count(*) from quality.drift_checks"
+            " where run_id = 'run999' and check_name = 'rows_per_day'"
+        ).fetchone()
+    assert found == (0,)
+
+
+def test_a_source_is_compared_from_its_first_whole_week_on(project: Project) -> None:
+    begins = MONDAY - timedelta(7 * 4 - 3)
+    checks = project.run(Data({"point": [700] * 7}, starts={"pays": begins}))
+    assert checks["rows_per_day", "prints"]["weeks_compared"] == 6
+    assert checks["rows_per_day", "pays"]["weeks_compared"] == 3
+    # A tap that could not come is no print that was not clicked.
+    taps = Project(project.out.root / "taps").run(
+        Data({"point": [700] * 7}, starts={"taps": begins})
+    )
+    assert taps["click_through_rate", "prints"]["weeks_compared"] == 3
+
+
+def test_redelivered_rows_are_no_drift(project: Project) -> None:
+    data = Data({"point": [100] * 3}, quarantined=3000, duplicates=2990)
+    assert project.run(data)["quarantine_rate", "prints"]["value"] == pytest.approx(0.001)
+
+
+def test_rates_of_quarantine_are_those_of_the_newest_runs_of_twelve_weeks(project: Project) -> None:
+    for weeks_ago, quarantined in ((14, 9000), (3, 9000), (3, 100), (2, 100), (1, 100)):
+        week = MONDAY - timedelta(7 * weeks_ago)
+        project.run(Data({"point": [100] * 3}, quarantined=quarantined, last_week=week))
+    check = project.run(Data({"point": [100] * 3}, quarantined=100))["quarantine_rate", "prints"]
+    assert (check["weeks_compared"], check["typical"]) == (3, pytest.approx(0.01))
+
+
+def test_a_value_prop_never_shown_before_is_told_once(project: Project) -> None:
+    checks = project.run(Data({"point": [10] * 5, "novel": [0, 0, 0, 0, 10]}))
+    assert ("value_prop_share", "novel") not in checks
+    assert checks["new_value_prop", "novel"]["status"] == "warn"
+
+
+def test_every_report_week_may_bring_a_new_value_prop(project: Project) -> None:
+    data = Data({"point": [10] * 5, "novel": [0, 0, 0, 10, 10]}, report_weeks=2)
+    assert project.run(data)["new_value_prop", "novel"]["status"] == "warn"
+
+
+def test_a_failed_run_makes_no_value_prop_known(project: Project) -> None:
+    earlier = Data({"novel": [10] * 3}, last_week=MONDAY - timedelta(7))
+    project.run(earlier, status="failed")
+    checks = project.run(Data({"point": [10] * 3, "novel": [0, 0, 10]}))
+    assert checks["new_value_prop", "novel"]["status"] == "warn"
+
+
+def test_a_source_without_a_row_is_told(project: Project) -> None:
+    checks = project.run(Data({"point": [10] * 4}, ends={"pays": 28}))
+    assert checks["missing_day", "pays"]["status"] == "warn"
+    assert checks["source_ends_early", "pays"]["status"] == "warn"
+    assert "no row at all" in checks["source_ends_early", "pays"]["message"]

@@ -172,3 +172,13 @@ def test_a_note_that_was_not_finished_is_no_run(tmp_path: Path) -> None:
     (out.work / f"{history.BEGUN}.draft").write_text(json.dumps({})[:1])
     publish(out, "2")
     assert statuses(out) == [("1", "published"), ("2", "published")]
+
+
+def test_a_damaged_record_tells_no_status(tmp_path: Path) -> None:
+    out = OutPath(tmp_path / "out")
+    assert history.last_status(out) is None
+    publish(out, "1")
+    fail(out, "2")
+    assert history.last_status(out) == "failed"
+    (out.history / "2" / "runs.parquet").write_bytes(b"damaged")
+    assert history.last_status(out) is None

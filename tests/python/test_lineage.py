@@ -355,3 +355,16 @@ def test_nothing_is_imported_or_sent_unless_configured(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert answer.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "fault"), [("is_file", PermissionError), ("expanduser", RuntimeError)]
+)
+def test_a_home_folder_of_another_user_is_no_fault(
+    method: str, fault: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise fault
+
+    monkeypatch.setattr(Path, method, refuse)
+    assert not lineage.is_configured(tmp_path, {})

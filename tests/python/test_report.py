@@ -24,13 +24,13 @@ from reference import Parameters, compute
 from test_alerts import receiving
 
 from value_props import build as job
-from value_props import ending, report
+from value_props import ending, metrics, report
 from value_props.errors import ValuePropsError
 from value_props.history import Begun, Ended
 from value_props.page import write_page
 from value_props.project import NodeOutcome
-from value_props.published import OutPath
-from value_props.run import Request
+from value_props.published import OutPath, roll_back
+from value_props.run import Request, Run
 
 FIXTURES = ROOT / "tests" / "fixtures"
 RUN_DATE = "2020-12-01"
@@ -317,14 +317,89 @@ def test_a_build_tells_of_its_failure_and_of_its_recovery(
     assert recovered["run_id"] == out.run_ids()[0]
 
 
+def metrics_of(out: OutPath) -> dict[str, str]:
+    text = (out.root / "metrics.prom").read_text()
+    return dict(re.findall(r"^value_props_(\S+) (\S+)$", text, re.M))
+
+
+def ended_at(facts: dict[str, Any]) -> float:
+    return datetime.datetime.fromisoformat(facts["run"]["ended_at"]).timestamp()
+
+
 def test_metrics_tell_of_the_last_run_and_of_what_is_published(runs: Runs) -> None:
     text = (runs.out.root / "metrics.prom").read_text()
     assert (runs.out.last_run / "metrics.prom").read_text() == text
-    metrics = dict(
-        re.findall(r"^value_props_(\S+) (\S+)$", text, re.M),
-    )
-    assert metrics['run_status{status="failed"}'] == "1.0"
-    shown = datetime.datetime.fromisoformat(runs.reports[1]["run"]["ended_at"])
-    assert float(metrics["published_timestamp_seconds"]) == shown.timestamp()
+    found = metrics_of(runs.out)
+    assert found['run_status{status="failed"}'] == "1.0"
+    assert float(found["published_timestamp_seconds"]) == ended_at(runs.reports[1])
     quarantined = runs.reports[2]["datasets"][0]["rows"]["quarantined"]
-    assert float(metrics['source_rows{outcome="quarantined",source="prints"}']) == quarantined
+    assert float(found['source_rows{outcome="quarantined",source="prints"}']) == quarantined
+
+
+def test_a_rollback_changes_what_metrics_say_is_published(runs: Runs, tmp_path: Path) -> None:
+    out = OutPath(tmp_path / "out")
+    shutil.copytree(runs.out.root, out.root, symlinks=True)
+    roll_back(out, None)
+    ending.tell_metrics_of_rollback(out)
+    found = metrics_of(out)
+    assert found['run_status{status="failed"}'] == "1.0"
+    assert float(found["published_timestamp_seconds"]) == ended_at(runs.reports[0])
+
+
+def test_a_week_that_is_not_over_is_not_compared(tmp_path: Path, browser: Browser) -> None:
+    out = OutPath(tmp_path / "out")
+    options = {"as_of_date": "2020-11-25", "week_rule": "latest", "lookback_anchor": "print"}
+    job.build(request_of(FIXTURES / "clean", out, **options))
+    opened = open_page(browser, out.root / "report.html")
+    shown = opened.page.inner_text("section[aria-labelledby=weeks]")
+    assert "no change is told" in shown
+    assert not set("▲▼") & set(shown)
+    label = opened.page.locator("svg.days").first.get_attribute("aria-label") or ""
+    assert "The report is of 2020-11-23 to 2020-11-25." in label
+    assert "The lookback begins on 2020-11-02 and ends on 2020-11-24." in label
+
+
+def test_half_a_report_is_none(runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object, path: Path) -> None:
+        path.write_text("half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(report, "_write_parquet", fail)
+    with pytest.raises(OSError, match="No space"):
+        report.write(runs.reports[0], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_what_a_model_says_of_raw_data_is_told_to_nobody(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = NodeOutcome("fct_prints", "model", "error", 0, 0.1, "cannot cast RAW-VALUE", "")
+    monkeypatch.setattr(job, "_run_dbt", lambda *_: [outcome])
+    out = OutPath(tmp_path / "out")
+    with receiving() as receiver:
+        monkeypatch.setenv("VALUE_PROPS_WEBHOOK", receiver.url)
+        with pytest.raises(ValuePropsError, match="RAW-VALUE"):
+            job.build(request_of(runs.raw, out))
+        [(*_, body)] = receiver.requests
+    assert b"Model fct_prints could not be built" in body
+    assert b"RAW-VALUE" not in body
+    assert "RAW-VALUE" not in (out.root / "metrics.prom").read_text()
+
+
+def test_an_interrupted_message_does_not_change_what_a_run_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(metrics, "push", interrupt)
+    published = job.build(request_of(FIXTURES / "clean", OutPath(tmp_path / "out")))
+    assert published.is_current
+
+
+def test_without_a_report_there_are_no_metrics(tmp_path: Path) -> None:
+    out = OutPath(tmp_path)
+    (tmp_path / "metrics.prom").write_text("of the run before")
+    run = Run(request_of(tmp_path, out), tmp_path, problems=["It failed"])
+    ending.leave_metrics(run, out, None)
+    assert not (tmp_path / "metrics.prom").exists()

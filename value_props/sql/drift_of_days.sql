@@ -17,7 +17,10 @@ known_weeks as (
     from quality.week_profiles as profiles
     inner join quality.runs as runs using (run_id)
     cross join run_window
-    where (runs.run_id = $run_id or runs.status = 'published') and profiles.prints > 0
+    where
+        (runs.run_id = $run_id or runs.status = 'published')
+        and profiles.prints > 0
+        and profiles.week_start_date >= run_window.first_week_start_date - 84
 ),
 
 weeks_before as (
@@ -62,14 +65,16 @@ new_value_props as (
     having not bool_or(is_new)
 ),
 
+-- A source without a row has no days; all that it could have had are missing.
 sources as (
     select
-        source_name,
-        min(activity_date) as first_day,
-        max(activity_date) as last_day,
-        max(max(activity_date)) over () as last_day_of_all
-    from intermediate.int_source_days
-    group by source_name
+        names.source_name,
+        min(found.activity_date) as first_day,
+        max(found.activity_date) as last_day,
+        max(max(found.activity_date)) over () as last_day_of_all
+    from (values ('prints'), ('taps'), ('pays')) as names (source_name)
+    left join intermediate.int_source_days as found using (source_name)
+    group by names.source_name
 ),
 
 calendar as (
@@ -100,10 +105,13 @@ missing_days as (
     select
         'missing_day' as check_name,
         sources.source_name as subject,
-        case when missing.days is null then 'pass' else 'warn' end as status,
-        coalesce(len(missing.days), 0) as value,
+        case when missing.days is null and sources.last_day is not null then 'pass' else 'warn' end
+            as status,
+        len(coalesce(missing.days, [])) as value,
         0 as weeks_compared,
         case
+            when sources.last_day is null
+                then 'Days of the windows: ' || sources.source_name || ' have no row at all'
             when missing.days is null
                 then 'Days of the windows: ' || sources.source_name || ' have rows on each'
             else format(
@@ -126,10 +134,11 @@ early_ends as (
     select
         'source_ends_early' as check_name,
         source_name as subject,
-        case when last_day < last_day_of_all then 'warn' else 'pass' end as status,
+        case when last_day = last_day_of_all then 'pass' else 'warn' end as status,
         last_day_of_all - last_day as value,
         0 as weeks_compared,
         case
+            when last_day is null then format('Ends: {} have no row at all', source_name)
             when last_day < last_day_of_all then format(
                 'Ends: the last row of {} is of {}, that of another source of {}',
                 source_name, cast(last_day as varchar), cast(last_day_of_all as varchar)

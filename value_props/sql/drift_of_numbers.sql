@@ -25,33 +25,49 @@ known_runs as (
     where run_id = $run_id or status = 'published'
 ),
 
--- The newest word on each week: this run's, else that of the last published run.
-week_runs as (
+-- The last week as this run has it, and what every run knows of complete weeks before.
+known_weeks as (
     select
-        profiles.week_start_date,
-        arg_max(known_runs.run_id, (known_runs.is_this_run, known_runs.run_id)) as run_id
+        profiles.*,
+        known_runs.is_this_run,
+        profiles.week_start_date = run_window.last_week_start_date as is_last
     from quality.week_profiles as profiles
     inner join known_runs using (run_id)
+    inner join run_window
+        on profiles.week_start_date
+        between run_window.last_week_start_date - 84 and run_window.last_week_start_date
+    qualify
+        case
+            when is_last then known_runs.is_this_run
+            else bool_or(profiles.is_complete_week)
+                over (partition by profiles.run_id, profiles.week_start_date)
+        end
+),
+
+-- The newest word on each week: this run's, else that of the last published run.
+week_runs as (
+    select week_start_date, arg_max(run_id, (is_this_run, run_id)) as run_id
+    from known_weeks
     group by all
 ),
 
 value_prop_weeks as (
-    select
-        profiles.*,
-        profiles.week_start_date = run_window.last_week_start_date as is_last,
-        bool_or(profiles.is_complete_week) over (partition by profiles.week_start_date)
-            as is_complete
-    from quality.week_profiles as profiles
+    select known_weeks.*
+    from known_weeks
     inner join week_runs using (week_start_date, run_id)
-    inner join run_window
-        on profiles.week_start_date
-        between run_window.last_week_start_date - 84 and run_window.last_week_start_date
-    qualify is_last or is_complete
+),
+
+-- A week is complete by its prints; a source may begin in the middle of it.
+source_starts as (
+    select run_id, source_name, min(first_date) as first_date
+    from quality.source_profiles
+    group by all
 ),
 
 weeks as (
     select
         week_start_date,
+        run_id,
         is_last,
         sum(prints) as prints,
         sum(clicked_prints) as clicked_prints,
@@ -62,15 +78,33 @@ weeks as (
             as day_count
     from value_prop_weeks
     cross join run_window
-    group by week_start_date, is_last
+    group by week_start_date, run_id, is_last
+),
+
+source_weeks as (
+    select
+        weeks.*,
+        sources.source_name,
+        case sources.source_name
+            when 'prints' then weeks.prints when 'taps' then weeks.taps else weeks.payments
+        end as row_count
+    from weeks
+    cross join (values ('prints'), ('taps'), ('pays')) as sources (source_name)
+    left join source_starts using (run_id, source_name)
+    where weeks.is_last or source_starts.first_date <= weeks.week_start_date
 ),
 
 quarantine_rates as (
     select
         profiles.source_name,
         runs.is_this_run,
-        cast(sum(profiles.rows_quarantined) as double) / nullif(sum(profiles.rows_read), 0)
-            as rate
+        -- As in the gate: a redelivered row is no bad row.
+        cast(
+            sum(
+                profiles.rows_quarantined
+                - coalesce(profiles.quarantined_by_reason['duplicate'], 0)
+            ) as double
+        ) / nullif(sum(profiles.rows_read), 0) as rate
     from quality.source_profiles as profiles
     inner join known_runs as runs using (run_id)
     cross join run_window
@@ -87,16 +121,12 @@ quarantine_rates as (
 ),
 
 measures as (
-    select 'rows_per_day' as check_name, 'prints' as subject, is_last, prints / day_count as n
-    from weeks where is_last or prints > 0
-    union all
-    select 'rows_per_day', 'taps', is_last, taps / day_count from weeks where is_last or taps > 0
-    union all
-    select 'rows_per_day', 'pays', is_last, payments / day_count
-    from weeks where is_last or payments > 0
+    select
+        'rows_per_day' as check_name, source_name as subject, is_last, row_count / day_count as n
+    from source_weeks
     union all
     select 'click_through_rate', 'prints', is_last, clicked_prints / prints
-    from weeks where prints > 0
+    from source_weeks where source_name = 'taps' and prints > 0
     union all
     select 'payment_amount', 'pays', is_last, amount / payments from weeks where payments > 0
     union all
@@ -122,7 +152,13 @@ compared as (
         count(*) filter (where not is_last) as weeks_compared
     from measures
     group by all
-    having count(*) filter (where is_last) > 0
+    having
+        count(*) filter (where is_last) > 0
+        -- A value prop that was never shown before is told of as a new one.
+        and (
+            check_name <> 'value_prop_share'
+            or coalesce(avg(n) filter (where not is_last), 1) > 0
+        )
 ),
 
 -- Weeks that hardly vary would make any change unusual: less than 2 % is none, nor are 5 rows
