@@ -105,8 +105,7 @@ missing_days as (
     select
         'missing_day' as check_name,
         sources.source_name as subject,
-        case when missing.days is null and sources.last_day is not null then 'pass' else 'warn' end
-            as status,
+        case when missing.days is null then 'pass' else 'warn' end as status,
         len(coalesce(missing.days, [])) as value,
         0 as weeks_compared,
         case
