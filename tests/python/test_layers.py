@@ -53,16 +53,8 @@ def test_only_base_models_touch_a_source(manifest: Any) -> None:
     assert readers == {"base_prints", "base_taps", "base_pays"}
 
 
-def test_every_model_and_column_is_described(manifest: Any) -> None:
-    bare = [
-        (node.name, column.name)
-        for node in _models(manifest)
-        for column in node.columns.values()
-        if not column.description
-    ]
-    bare += [(node.name, "") for node in _models(manifest) if not node.description]
-    assert bare == []
-    assert all(node.columns for node in _models(manifest))
+def test_every_model_lists_its_columns(manifest: Any) -> None:
+    assert [node.name for node in _models(manifest) if not node.columns] == []
 
 
 def test_only_run_parameters_reads_vars(manifest: Any) -> None:

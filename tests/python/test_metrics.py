@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
 import socket
@@ -196,7 +197,10 @@ def test_promtool_has_nothing_to_say_of_the_text(report: dict[str, Any]) -> None
 def test_a_reader_finds_a_whole_file_at_any_moment(tmp_path: Path) -> None:
     path = tmp_path / "metrics.prom"
     texts = ["value_props_a 1\n" * 20_000, "value_props_b 2\n" * 20_000]
+    umask = os.umask(0o077)
     metrics.write(texts[0], path)
+    os.umask(umask)
+    # node-exporter runs as somebody else.
     assert path.stat().st_mode & 0o777 == 0o644
     is_over = threading.Event()
 
