@@ -12,7 +12,7 @@ import duckdb
 
 from value_props import alerts, history, lineage, metrics, report
 from value_props.errors import ExitCode, ValuePropsError
-from value_props.gate import Verdict
+from value_props.gate import Verdict, drift_warnings
 from value_props.logs import logger, step
 from value_props.page import write_page
 from value_props.published import DATABASE, EXPORTS, METRICS, PAGE, OutPath, remove_tree
@@ -49,6 +49,9 @@ def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
     path: Path | None = run.database
     try:
         history.stage(out, run.begun, ended, run.outcomes, path)
+        # Where publishing failed, they are told already.
+        drift = drift_warnings(run.database, run.run_id)
+        run.warnings.extend(text for text in drift if text not in run.warnings)
     except duckdb.Error as fault:
         # Whatever is wrong with the database, that the run failed is recorded.
         logger.warning("step=history problem=%s", fault)

@@ -107,6 +107,9 @@ def test_every_report_keeps_to_its_schema(runs: Runs) -> None:
     assert runs.reports[0]["rows_in_mart"] == 120
     assert not runs.reports[0]["problems"]
     assert any("max-quarantine-rate" in problem for problem in runs.reports[2]["problems"])
+    for facts in runs.reports[1:]:
+        drift = [text for text in facts["warnings"] if text.startswith("Drift: ")]
+        assert len(drift) == sum(check["status"] == "warn" for check in facts["drift"]) > 0
 
 
 def test_quarantine_is_that_of_the_reference(runs: Runs) -> None:
