@@ -8,14 +8,21 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from value_props import database, history, raw_files, report
-from value_props.ending import emit_lineage, kept_on_failure, leave_metrics, tell, write_report
+from value_props.ending import (
+    emit_lineage,
+    kept_on_failure,
+    leave_metrics,
+    stage_record,
+    tell,
+    write_report,
+)
 from value_props.errors import ExitCode, ValuePropsError
-from value_props.gate import Verdict, drift_warnings, judge
+from value_props.gate import Verdict, judge
 from value_props.lock import exclusive
 from value_props.logs import NodeProgress, log_file, logger, step
 from value_props.manifest import write_manifest
@@ -120,7 +127,7 @@ def _build_and_judge(run: Run, out: OutPath) -> Verdict:
         inventory.check_unchanged()
     with step("judge", run.seconds) as fields:
         verdict = judge(run.outcomes, run.database)
-        run.warnings = verdict.warnings
+        run.warnings.extend(verdict.warnings)
         fields.update(problems=len(verdict.problems), warnings=len(verdict.warnings))
     return verdict
 
@@ -183,8 +190,7 @@ def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
     is_current = request.make_current or not _is_older_than_current(run, out)
     ended = history.Ended("published", int(ExitCode.PUBLISHED), is_made_current=is_current)
     with step("history", run.seconds):
-        history.stage(out, run.begun, ended, run.outcomes, run.database)
-        verdict.warnings.extend(drift_warnings(run.database, run.run_id))
+        stage_record(run, out, ended)
     with step("report", run.seconds):
         write_report(run, out, ended, run.database)
     with step("manifest", run.seconds):
@@ -194,7 +200,9 @@ def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
             "raw_path": str(request.raw_path),
             "seconds": run.seconds,
         }
-        manifest = write_manifest(files, facts, verdict, run.made_by)
+        manifest = write_manifest(
+            files, facts, replace(verdict, warnings=run.warnings), run.made_by
+        )
     with step("publish", run.seconds) as fields:
         shutil.copyfile(run.folder / "run.log", files / "run.log")
         out.add_run(files, run.run_id)

@@ -19,9 +19,12 @@ EXPORT_QUERY = "select * from marts.fct_prints order by print_date, user_id, pos
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to a run's own file, in UTC; closing it writes the file out."""
-    connection = duckdb.connect(str(path), config=dict(CONFIG))
+def opened(path: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to a run's own file, in UTC; closing it writes the file out.
+
+    Without a path it is one to an empty database in memory.
+    """
+    connection = duckdb.connect(str(path or ":memory:"), config=dict(CONFIG))
     try:
         connection.execute("set TimeZone = 'UTC'")
         limit = os.environ.get("VALUE_PROPS_MEMORY_LIMIT", "2GB")

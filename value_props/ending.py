@@ -48,10 +48,7 @@ def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
     run.database.parent.mkdir(exist_ok=True)
     path: Path | None = run.database
     try:
-        history.stage(out, run.begun, ended, run.outcomes, path)
-        # Where publishing failed, they are told already.
-        drift = drift_warnings(run.database, run.run_id)
-        run.warnings.extend(text for text in drift if text not in run.warnings)
+        stage_record(run, out, ended)
     except duckdb.Error as fault:
         # Whatever is wrong with the database, that the run failed is recorded.
         logger.warning("step=history problem=%s", fault)
@@ -60,6 +57,14 @@ def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
     with _told_only():
         write_report(run, out, ended, path)
     history.commit(out, run.run_id)
+
+
+def stage_record(run: Run, out: OutPath, ended: history.Ended) -> None:
+    """Stage the record of the run, and add the drift that it shows to its warnings."""
+    history.stage(out, run.begun, ended, run.outcomes, run.database)
+    # Where publishing failed, they are told already.
+    drift = drift_warnings(run.database, run.run_id)
+    run.warnings.extend(text for text in drift if text not in run.warnings)
 
 
 @contextmanager

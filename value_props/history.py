@@ -97,7 +97,7 @@ def stage(
     folder = out.work / RECORD
     remove_tree(folder)
     folder.mkdir(parents=True)
-    with opened(database) if database else closing(duckdb.connect()) as connection:
+    with opened(database) as connection:
         _create_tables(connection)
         window = next(iter(rows_of(connection, WINDOW_QUERY)), {})
         rows = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -148,7 +147,7 @@ def render(report: Mapping[str, Any], figures: Figures) -> str:
 
 
 def _figures(report: Mapping[str, Any], database: Path | None) -> Figures:
-    with opened(database) if database else closing(duckdb.connect()) as connection:
+    with opened(database) as connection:
         heat = _heat(rows_of(connection, _HEAT))
         runs, grid = _grid(rows_of(connection, _GRID, [RUNS_SHOWN]))
         return Figures(

@@ -105,7 +105,7 @@ def compose(
     Returns:
         The report; only JSON values.
     """
-    with opened(database) if database else closing(duckdb.connect()) as connection:
+    with opened(database) as connection:
         window = next(iter(rows_of(connection, WINDOW_QUERY)), None)
         drift = rows_of(connection, _DRIFT, [begun.run_id])
         tests = [_test(outcome) for outcome in findings.outcomes if outcome.kind == "test"]
