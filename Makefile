@@ -15,6 +15,8 @@ LOOKBACK ?=
 ANCHOR ?=
 MAX_QUARANTINE_RATE ?=
 ALLOW_INCOMPLETE ?=
+FULL ?=
+REHASH ?=
 SCALE ?= 1
 
 PARAMETERS = --raw "$(RAW)" --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" \
@@ -29,7 +31,9 @@ help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: $(VENV)/run deps ## Build and publish: RAW= OUT= AS_OF= WEEK_RULE= WEEKS= LOOKBACK= ANCHOR= …
-	@$(BIN)/value-props build --sample-if-empty --out "$(OUT)" $(PARAMETERS)
+	@$(BIN)/value-props build --sample-if-empty --out "$(OUT)" $(PARAMETERS) \
+		$(if $(filter 1 true yes,$(FULL)),--full-refresh) \
+		$(if $(filter 1 true yes,$(REHASH)),--rehash)
 
 check: $(VENV)/run deps ## Check parameters and raw files, print a profile; same parameters
 	@$(BIN)/value-props check $(PARAMETERS)

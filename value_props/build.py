@@ -27,6 +27,7 @@ from value_props.lock import exclusive
 from value_props.logs import NodeProgress, log_file, logger, step
 from value_props.manifest import write_manifest
 from value_props.packages import are_installed
+from value_props.parsed import ParsedFiles
 from value_props.project import DATA_ONLY, MODELS_ONLY, Dbt, NodeOutcome
 from value_props.published import DATABASE, PAGE, OutPath, remove_tree
 from value_props.run import Request, Run
@@ -104,7 +105,7 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
         run = Run(request, Path(scratch))
         run.database.parent.mkdir()
         dbt = _dbt(run, Path(scratch) / "target")
-        with _inspected(run, dbt):
+        with _inspected(run, dbt, ParsedFiles(Path(scratch) / "parsed")):
             outcomes = _run_dbt(run, dbt, PROFILE_OPTIONS)
         verdict = judge(outcomes, run.database)
         queries = {
@@ -120,7 +121,7 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
 
 def _build_and_judge(run: Run, out: OutPath) -> Verdict:
     dbt = _dbt(run, out.cache / "dbt")
-    with _inspected(run, dbt) as inventory:
+    with _inspected(run, dbt, ParsedFiles(out.parsed)) as inventory:
         with step("carry_over", run.seconds) as fields:
             fields["tables"] = database.carry_over_snapshots(out.current / DATABASE, run.database)
         run.outcomes = _run_dbt(run, dbt, DATA_ONLY)
@@ -145,13 +146,13 @@ def _dbt(run: Run, target_path: Path) -> Dbt:
 
 
 @contextmanager
-def _inspected(run: Run, dbt: Dbt) -> Iterator[raw_files.Inventory]:
-    """Hash the raw files while dbt parses the project; hand them to the dbt model."""
+def _inspected(run: Run, dbt: Dbt, parsed: ParsedFiles) -> Iterator[raw_files.Inventory]:
+    """Hash the new raw files while dbt parses the project; hand all of them to the dbt model."""
     request = run.request
     found = raw_files.find_raw_files(request.raw_path)
     _refuse_full_disk(run, found)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        inspection = pool.submit(_inspect, run)
+        inspection = pool.submit(_inspect, run, parsed)
         with step("parse", run.seconds):
             dbt.parse()
         inventory = inspection.result()
@@ -162,10 +163,15 @@ def _inspected(run: Run, dbt: Dbt) -> Iterator[raw_files.Inventory]:
         raw_files.forget()
 
 
-def _inspect(run: Run) -> raw_files.Inventory:
+def _inspect(run: Run, parsed: ParsedFiles) -> raw_files.Inventory:
+    request = run.request
     with step("inspect", run.seconds) as fields:
-        inventory = raw_files.inspect(run.request.raw_path, run.folder / "copies")
+        inventory = raw_files.inspect(
+            request.raw_path, run.folder / "copies", parsed, request.trust
+        )
         fields["files"] = len(inventory.files)
+        fields["read"] = sum(file.hash_source == "read" for file in inventory.files)
+        fields["parsed"] = sum(file.is_parsed for file in inventory.files)
         fields["bytes"] = sum(file.size_bytes for file in inventory.files)
         fields["rows"] = sum(file.row_count for file in inventory.files)
     return inventory
@@ -211,9 +217,22 @@ def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
             remove_tree(out.last_run)
         history.commit(out, run.run_id)
         out.prune()
+        _prune_parsed(out)
         fields.update(run_id=run.run_id, current=is_current)
     remove_tree(out.work)
     return Published(manifest, out.runs / run.run_id, is_current)
+
+
+def _prune_parsed(out: OutPath) -> None:
+    """Remove the parsed files that no kept run reads; its database has views of them."""
+    used: set[str] = set()
+    for run_id in out.run_ids():
+        try:
+            used.update(row["parsed"] for row in out.manifest_of(run_id)["inputs"])
+        except (ValuePropsError, KeyError):
+            logger.warning("step=publish problem=the manifest of run %s is unreadable", run_id)
+            return
+    ParsedFiles(out.parsed).prune(used)
 
 
 def _is_older_than_current(run: Run, out: OutPath) -> bool:

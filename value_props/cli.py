@@ -7,6 +7,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,16 +76,32 @@ def cli(context: click.Context, debug: bool) -> None:
     "--make-current", is_flag=True, help="Publish a week older than the published one, too."
 )
 @click.option(
+    "--rehash", is_flag=True, help="Hash every raw file, whatever its size and times say."
+)
+@click.option("--full-refresh", is_flag=True, help="Read and parse every raw file again.")
+@click.option(
     "--sample-if-empty", is_flag=True, help="Write sample data first if there is no raw file."
 )
 @click.pass_obj
 def build(
-    debug: bool, /, raw: str, out: str, make_current: bool, sample_if_empty: bool, **given: Any
+    debug: bool,
+    /,
+    raw: str,
+    out: str,
+    make_current: bool,
+    rehash: bool,
+    full_refresh: bool,
+    sample_if_empty: bool,
+    **given: Any,
 ) -> None:
-    """Build the marts, run the gate, and publish."""
+    """Build the marts, run the gate, and publish; only new and changed raw files are read."""
     from value_props import build as job
+    from value_props.raw_files import Trust
 
-    request = _request(debug, raw, out, given, make_current)
+    request = replace(
+        _request(debug, raw, out, given, make_current),
+        trust=Trust.NOTHING if full_refresh else Trust.CONTENTS if rehash else Trust.STAMPS,
+    )
     if sample_if_empty:
         _sample_if_empty(request.raw_path)
     published = job.build(request)

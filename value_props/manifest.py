@@ -136,6 +136,8 @@ def _inputs(path: Path) -> list[dict[str, Any]]:
             files.file_path as path,
             files.size_bytes,
             files.sha256,
+            files.hash_source,
+            files.parsed_path as parsed,
             counts.rows_read,
             counts.rows_kept,
             counts.rows_up_to_cut_off,
@@ -159,6 +161,8 @@ def _inputs(path: Path) -> list[dict[str, Any]]:
         by_reason[row["reason"]] = row["n"]
     inputs = database.rows(path, query)
     for row in inputs:
+        # As seen from the folder of the parsed files, which may move with the out path.
+        row["parsed"] = "/".join(Path(row["parsed"]).parts[-3:])
         row["quarantined_by_reason"] = reasons.get((row["source"], row.pop("file_name")), {})
     return inputs
 

@@ -9,6 +9,7 @@
       quality/<run_id>/ the record of each run that began; see history.py
       last_run/         what a failed run left: its database, report and log
       .work/            of the run under way; swept by the next one
+      parsed/           the rows of each raw file, shared by the runs; see parsed.py
       .cache/           the parsed dbt project
 
 The stable names all change in one step, the renaming of `current`.
@@ -66,6 +67,11 @@ class OutPath:
     def cache(self) -> Path:
         """What makes the next run faster, and may be deleted."""
         return self.root / ".cache"
+
+    @property
+    def parsed(self) -> Path:
+        """The folder of the parsed raw files."""
+        return self.root / "parsed"
 
     @property
     def last_run(self) -> Path:

@@ -4,6 +4,8 @@ DuckDB reads most files in place. Where a file holds bytes that its line reader 
 lose or change (carriage returns, a BOM, NUL, the delimiter byte, invalid UTF-8, very
 long lines), it gets a copy with plain `\\n` lines, and the lines that not even a copy
 can carry travel beside it as hard lines.
+
+A file that was parsed before and has not changed since is not read again; see parsed.py.
 """
 
 from __future__ import annotations
@@ -21,13 +23,14 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
 
-import duckdb
-
+from value_props import parsed
 from value_props.errors import ValuePropsError
+from value_props.parsed import Facts, ParsedFiles
 
 SOURCES = ("prints", "taps", "pays")
 PATTERNS = {
@@ -66,8 +69,11 @@ class HardLine:
     is_readable: bool
 
 
-@dataclass
-class RawFile:
+_FACTS = tuple(one.name for one in fields(Facts))
+
+
+@dataclass(kw_only=True)
+class RawFile(Facts):
     """One raw file as it was found.
 
     Args:
@@ -76,15 +82,14 @@ class RawFile:
         file_name: without folder.
         file_path: as the user would name it.
         read_path: what the engine reads, as a glob pattern that matches one file.
-        size_bytes: on disk.
-        modified_at: time of modification, UTC, ISO 8601.
-        sha256: of the bytes on disk.
-        content_sha256: of the bytes after gunzip.
-        line_count: physical lines.
-        row_count: lines that are neither blank nor a CSV header.
-        header_line_number: physical, 1-based; None without a header.
-        columns: of the CSV header, in its order; empty for JSON.
-        hard_lines: see HardLine.
+        parsed_path: where its rows are once they are parsed.
+        is_parsed: whether they are there already.
+        stamp: size and times before it was read.
+        hash_source: `read` where the bytes were hashed in this run, `stored` where an earlier
+            run did and the file has not changed since.
+        hard_lines: see HardLine; of a file that is read in this run.
+
+    The rest is what its bytes say; see Facts.
     """
 
     source_name: str
@@ -92,15 +97,27 @@ class RawFile:
     file_name: str
     file_path: str
     read_path: str
-    size_bytes: int = 0
-    modified_at: str = ""
-    sha256: str = ""
-    content_sha256: str = ""
-    line_count: int = 0
-    row_count: int = 0
-    header_line_number: int | None = None
-    columns: list[str] = field(default_factory=list)
+    parsed_path: str = ""
+    is_parsed: bool = False
+    stamp: str = ""
+    hash_source: str = "read"
     hard_lines: list[HardLine] = field(default_factory=list)
+
+    @property
+    def absolute_path(self) -> str:
+        """The path by which its facts are remembered."""
+        return str(Path(self.file_path).absolute())
+
+    @property
+    def facts(self) -> Facts:
+        """What its bytes say."""
+        return Facts(**{name: getattr(self, name) for name in _FACTS})
+
+    def recall(self, facts: Facts) -> None:
+        """Take what an earlier run found, instead of reading the file."""
+        for name in _FACTS:
+            setattr(self, name, getattr(facts, name))
+        self.hash_source = "stored"
 
 
 @dataclass
@@ -121,6 +138,19 @@ class Inventory:
                 raise _changed(file_path)
 
 
+class Trust(Enum):
+    """How far a run trusts what earlier runs left.
+
+    STAMPS: a file whose size and times are as they were holds what it held.
+    CONTENTS: every file is hashed again; rows that were parsed from the same bytes are used.
+    NOTHING: every file is hashed and parsed again.
+    """
+
+    STAMPS = "stamps"
+    CONTENTS = "contents"
+    NOTHING = "nothing"
+
+
 _remembered: dict[Path, Inventory] = {}
 
 
@@ -134,9 +164,12 @@ def forget() -> None:
     _remembered.clear()
 
 
-def recall_or_inspect(raw_path: Path, copies_path: Path) -> Inventory:
+def recall_or_inspect(
+    raw_path: Path, copies_path: Path, parsed_files: ParsedFiles, trust: Trust
+) -> Inventory:
     """The remembered inventory of this folder, or a new one."""
-    return _remembered.get(raw_path.absolute()) or inspect(raw_path, copies_path)
+    remembered = _remembered.get(raw_path.absolute())
+    return remembered or inspect(raw_path, copies_path, parsed_files, trust)
 
 
 def find_raw_files(raw_path: Path) -> list[RawFile]:
@@ -178,16 +211,31 @@ def find_raw_files(raw_path: Path) -> list[RawFile]:
                     "Remove one of the two",
                 )
             path = raw_path / name
-            files.append(RawFile(source_name, number, name, str(path), _glob_escaped(path)))
+            files.append(
+                RawFile(
+                    source_name=source_name,
+                    file_number=number,
+                    file_name=name,
+                    file_path=str(path),
+                    read_path=_glob_escaped(path),
+                )
+            )
     return files
 
 
-def inspect(raw_path: Path, copies_path: Path) -> Inventory:
-    """Read every raw file once: hash it, check it, count its lines.
+def inspect(
+    raw_path: Path,
+    copies_path: Path,
+    parsed_files: ParsedFiles,
+    trust: Trust = Trust.STAMPS,
+) -> Inventory:
+    """Read every raw file that is new or changed: hash it, check it, count its lines.
 
     Args:
         raw_path: folder with the raw files.
         copies_path: where copies go of files that the engine can't read in place.
+        parsed_files: the rows of earlier runs.
+        trust: in what earlier runs left.
 
     Returns:
         The files by source and in order, with physical lines and rows counted here.
@@ -195,45 +243,41 @@ def inspect(raw_path: Path, copies_path: Path) -> Inventory:
     Raises:
         ValuePropsError: a file that must stop the run.
     """
+    read_at = parsed.now()
     files = find_raw_files(raw_path)
     stamps = {file.file_path: _stamp(Path(file.file_path)) for file in files}
+    for file in files:
+        file.stamp = parsed.stamp_of(Path(file.file_path))
+    parsed_files.prepare()
+    known = parsed_files.known() if trust == Trust.STAMPS else {}
+    for file in files:
+        facts = known.get(file.absolute_path)
+        if facts and parsed_files.path_of(file.source_name, facts.content_sha256).exists():
+            file.recall(facts)
+    new = [file for file in files if file.hash_source == "read"]
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         # Reading fails where the first bad file stands, in the order of files.
-        for _ in pool.map(lambda file: _inspect_file(file, copies_path), files):
+        for _ in pool.map(lambda file: _inspect_file(file, copies_path), new):
             pass
     inventory = Inventory(files, stamps)
     inventory.check_unchanged()
     _refuse_equal_contents(files)
+    for file in files:
+        path = parsed_files.path_of(file.source_name, file.content_sha256)
+        file.parsed_path = str(path)
+        file.is_parsed = path.exists() and trust != Trust.NOTHING
+    if new:
+        parsed_files.remember(
+            {file.absolute_path: file.facts for file in new},
+            {file.absolute_path: file.stamp for file in new},
+            read_at,
+        )
     return inventory
 
 
-def as_relation(
-    inventory: Inventory, connection: duckdb.DuckDBPyConnection
-) -> duckdb.DuckDBPyRelation:
-    """The inventory as a relation of the connection, one row a file."""
-    connection.execute(
-        """
-        create or replace temporary table raw_files_found as
-        select unnest(
-            from_json(
-                cast(? as json),
-                '[{
-                    "source_name": "VARCHAR", "file_number": "INTEGER",
-                    "file_name": "VARCHAR", "file_path": "VARCHAR", "read_path": "VARCHAR",
-                    "size_bytes": "BIGINT", "modified_at": "TIMESTAMP", "sha256": "VARCHAR",
-                    "content_sha256": "VARCHAR", "line_count": "BIGINT",
-                    "row_count": "BIGINT", "header_line_number": "BIGINT",
-                    "columns": ["VARCHAR"],
-                    "hard_lines": [{"line_number": "BIGINT", "raw_text": "VARCHAR",
-                                    "is_readable": "BOOLEAN"}]
-                }]'
-            ),
-            max_depth := 2
-        )
-        """,
-        [json.dumps([asdict(file) for file in inventory.files])],
-    )
-    return connection.table("raw_files_found")
+def as_json(inventory: Inventory) -> str:
+    """The inventory as a JSON list, one object a file; read by macros/raw/listed_raw_files.sql."""
+    return json.dumps([asdict(file) for file in inventory.files])
 
 
 def _inspect_file(file: RawFile, copies_path: Path) -> None:
@@ -352,7 +396,7 @@ def _count_body(file: RawFile, path: Path, body: bytes) -> None:
 def _count_and_copy(file: RawFile, path: Path, copies_path: Path) -> None:
     """Count a file line by line, and write the copy that the engine reads."""
     file.line_count = file.row_count = 0
-    file.header_line_number, file.columns = None, []
+    file.header_line_number, file.header_text, file.columns = None, None, []
     copies_path.mkdir(parents=True, exist_ok=True)
     copy_path = copies_path / f"{file.source_name}_{file.file_number}.txt"
     with copy_path.open("wb") as copy:
@@ -363,8 +407,8 @@ def _count_and_copy(file: RawFile, path: Path, copies_path: Path) -> None:
                 continue
             if file.source_name == "pays" and file.header_line_number is None:
                 _read_header(file, path, file.line_count, line)
-                # The engine drops what stands on this line.
-                copy.write(b"header\n")
+                file.header_text = None
+                copy.write(b"\n")
                 continue
             file.row_count += 1
             hard_line = _hard_line(file.line_count, line)
@@ -432,7 +476,7 @@ def _read_header(file: RawFile, path: Path, line_number: int, line: bytes) -> No
             f"Raw file {path}, line {line_number}",
             f"Name each of {', '.join(PAYS_COLUMNS)} once, spelled like this",
         )
-    file.header_line_number, file.columns = line_number, columns
+    file.header_line_number, file.header_text, file.columns = line_number, text, columns
 
 
 def _refuse_utf16(path: Path, start: bytes) -> None:

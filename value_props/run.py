@@ -14,6 +14,7 @@ from value_props.history import Begun
 from value_props.manifest import made_by, utc_now
 from value_props.project import NodeOutcome
 from value_props.published import DATABASE
+from value_props.raw_files import Trust
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Request:
         parameters: checked texts by name of the var, without the empty ones.
         make_current: publish a week older than the published one all the same.
         is_debug: keep dbt's debug log.
+        trust: in what earlier runs left of the raw files.
     """
 
     project: Path
@@ -35,6 +37,7 @@ class Request:
     parameters: Mapping[str, str]
     make_current: bool = False
     is_debug: bool = False
+    trust: Trust = Trust.STAMPS
 
 
 @dataclass

@@ -18,7 +18,7 @@
                 or json_type(json_line, '$.event_data.value_prop') <> 'VARCHAR'
                 or contains(value_prop, chr(0))
                 then 'bad_type'
-            when not event_date between date '2000-01-01' and {{ last_allowed_day() }}
+            when event_date < date '2000-01-01'
                 or user_id is null or user_id < 1
                 or position is null or position < 0
                 then 'out_of_range'

@@ -13,9 +13,3 @@
                     false
                 )
 {%- endmacro %}
-
-
-{#- A clock in another time zone may be a day ahead of the run date. -#}
-{% macro last_allowed_day() -%}
-    getvariable('last_allowed_day')
-{%- endmacro %}

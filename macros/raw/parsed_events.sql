@@ -1,16 +1,10 @@
-{#- One row per line of prints or taps: typed values, and the first rule that a bad
-    line breaks. Blank lines and lines of other files' headers are no events; the
-    finish_base_table hook removes them. -#}
-{% macro parsed_events(source_name) %}
-    {{ return(adapter.dispatch('parsed_events')(source_name)) }}
-{% endmacro %}
-
-
-{% macro duckdb__parsed_events(source_name) %}
+{#- One row per line of a prints or taps file, in their order: typed values, and the first
+    rule that a bad line breaks. A blank line is a row of nulls. -#}
+{% macro parsed_events(source_name, file) %}
 with
 
 lines as (
-    {{ raw_lines(source_name) }}
+    {{ raw_lines(source_name, file) }}
 ),
 
 valid_lines as (
@@ -33,7 +27,6 @@ records as (
 
 texts as (
     select
-        file_number,
         line_number,
         line,
         json_line,
@@ -47,16 +40,14 @@ texts as (
 {{ judged_events() }}
 
 select
-    file_number,
     line_number,
     event_date,
     user_id,
     value_prop,
     position,
     quarantine_reason,
-    -- That of a hard line stays: it may prove a duplicate, and no file has it to look up.
-    case when quarantine_reason is not null or line_number is not null then line end
-        as raw_text,
+    -- Any row may turn out to repeat one of another file, and then its text is due.
+    case when not {{ spells_out_its_values() }} then line end as raw_text,
     case when not is_plain and coalesce(quarantine_reason, '') <> 'malformed'
         then {{ unknown_event_keys('json_line') }} end as unknown_keys
 from judged
@@ -87,7 +78,7 @@ sized as (
     select
         typed.*,
         coalesce(
-            event_date between date '2000-01-01' and {{ last_allowed_day() }}
+            event_date >= date '2000-01-01'
             and user_id >= 1
             and position >= 0
             and strlen(day_text) = 10
@@ -117,3 +108,15 @@ judged as (
     from sized
 )
 {% endmacro %}
+
+
+{#- Whether a line is just what its values spell out (raw_text_of): plain, without a
+    blank, and with its keys in this order. A plain line has no room for others. -#}
+{% macro spells_out_its_values() -%}
+    (
+        is_plain
+        and strlen(line) = plain_length
+        and starts_with(line, '{"day":"')
+        and substr(line, 19, 26) = '","event_data":{"position"'
+    )
+{%- endmacro %}

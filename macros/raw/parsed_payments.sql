@@ -1,15 +1,11 @@
-{#- One row per line of pays: typed values, and the first rule that a bad line breaks.
-    Headers are parsed like any line; the finish_base_table hook removes them. -#}
-{% macro parsed_payments() %}
-    {{ return(adapter.dispatch('parsed_payments')()) }}
-{% endmacro %}
-
-
-{% macro duckdb__parsed_payments() %}
+{#- One row per line of a pays file, in their order: typed values, and the first rule that
+    a bad line breaks. A blank line is a row of nulls; the header has the reason `header`,
+    as has each line that repeats it. -#}
+{% macro parsed_payments(file) %}
 with
 
 lines as (
-    {{ raw_lines('pays') }}
+    {{ raw_lines('pays', file) }}
 ),
 
 fields as (
@@ -19,42 +15,53 @@ fields as (
     from lines
 ),
 
--- The layout of each file's header is a constant and not a join, which would not keep
--- the lines in their order.
-laid_out as (
-    select
-        fields.*,
-        getvariable('pays_layouts')[file_number] as layout
-    from fields
-),
-
 texts as (
     select
-        file_number,
         line_number,
         line,
-        coalesce(is_readable and len(field_list) = layout.column_count, false)
+        {{ is_header_line(file) }} as is_header,
+        coalesce(is_readable and len(field_list) = {{ file['column_count'] }}, false)
             as is_well_formed,
-        field_list[layout.pay_date] as day_text,
-        field_list[layout.total] as total_text,
-        field_list[layout.user_id] as user_text,
-        field_list[layout.value_prop] as value_prop
-    from laid_out
+        field_list[{{ file['place_of_pay_date'] }}] as day_text,
+        field_list[{{ file['place_of_total'] }}] as total_text,
+        field_list[{{ file['place_of_user_id'] }}] as user_text,
+        field_list[{{ file['place_of_value_prop'] }}] as value_prop
+    from fields
 ),
 
 {{ judged_payments() }}
 
 select
-    file_number,
     line_number,
     event_date,
     user_id,
     value_prop,
     amount,
-    quarantine_reason,
-    case when quarantine_reason is not null then line end as raw_text
+    case when is_header then 'header' else quarantine_reason end as quarantine_reason,
+    case when not {{ spells_out_its_payment(file) }} then line end as raw_text
 from judged
 {% endmacro %}
+
+
+{% macro is_header_line(file) -%}
+    {%- if file['header_text'] is none -%}
+        false
+    {%- else -%}
+        line is not null and line = {{ as_literal(file['header_text']) }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- Whether a line is just what its values spell out (raw_text_of): plain, without a
+    quote, and of the four columns in their usual order. -#}
+{% macro spells_out_its_payment(file) -%}
+    {%- set layout = [
+        file['column_count'], file['place_of_pay_date'], file['place_of_total'],
+        file['place_of_user_id'], file['place_of_value_prop'],
+    ] | map('int') | list -%}
+    {{ "(is_plain and not contains(line, '\"'))" if layout == [4, 1, 2, 3, 4]
+        else 'false' }}
+{%- endmacro %}
 
 
 {#- The fields of one line of RFC 4180, null where a quote stands where none may.

@@ -17,7 +17,7 @@ sized as (
         typed.*,
         coalesce(
             is_well_formed
-            and event_date between date '2000-01-01' and {{ last_allowed_day() }}
+            and event_date >= date '2000-01-01'
             and user_id >= 1
             and amount between 0 and 999999999999
             and strlen(day_text) = 10
@@ -53,7 +53,7 @@ judged as (
                 or not regexp_full_match(user_text, '[0-9]+')
                 or not regexp_full_match(total_text, '[+-]?[0-9]+([.][0-9]+)?')
                 then 'bad_type'
-            when not event_date between date '2000-01-01' and {{ last_allowed_day() }}
+            when event_date < date '2000-01-01'
                 or user_id is null or user_id < 1
                 or amount is null or amount > 1000000000000
                 or regexp_matches(total_text, '^-.*[1-9]')

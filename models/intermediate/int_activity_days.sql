@@ -1,20 +1,28 @@
 -- Prints, taps and payments a day and value prop, whatever the cut-off.
 with
 
-activity as (
-    select * from {{ ref('int_activity') }}
+valid_counts as (
+    select * from {{ ref('stg_row_counts') }}
+    where quarantine_reason is null
 ),
 
 summed as (
     select
-        activity_date,
+        event_date as activity_date,
         value_prop,
-        cast(sum(view_count) as bigint) as prints,
-        cast(sum(click_count) as bigint) as taps,
-        cast(sum(payment_count) as bigint) as payments,
-        cast(sum(amount) as decimal(18, 2)) as amount
-    from activity
-    group by all
+        sum(case when source_name = 'prints' then row_count else 0 end) as prints,
+        sum(case when source_name = 'taps' then row_count else 0 end) as taps,
+        sum(case when source_name = 'pays' then row_count else 0 end) as payments,
+        sum(amount) as amount
+    from valid_counts
+    group by event_date, value_prop
 )
 
-select * from summed
+select
+    activity_date,
+    value_prop,
+    cast(prints as bigint) as prints,
+    cast(taps as bigint) as taps,
+    cast(payments as bigint) as payments,
+    cast(amount as decimal(18, 2)) as amount
+from summed

@@ -12,8 +12,21 @@ lookbacks as (
     group by all
 ),
 
+-- The days that any lookback reads: a file of rows without one of them is not opened.
+span as (
+    select
+        min(lookback_start_date) as first_date,
+        max(lookback_end_date) as end_date
+    from lookbacks
+),
+
 activity as (
-    select * from {{ ref('int_activity') }}
+    select int_activity.*
+    from {{ ref('int_activity') }} as int_activity
+    inner join span
+        on
+            int_activity.activity_date >= span.first_date
+            and int_activity.activity_date < span.end_date
 ),
 
 summed as (

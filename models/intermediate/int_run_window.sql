@@ -7,7 +7,9 @@ parameters as (
 ),
 
 last_print as (
-    select max(print_date) as last_print_date from {{ ref('stg_prints') }}
+    select max(event_date) as last_print_date
+    from {{ ref('stg_row_counts') }}
+    where source_name = 'prints' and quarantine_reason is null
 ),
 
 cut_off as (

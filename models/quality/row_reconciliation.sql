@@ -9,49 +9,39 @@ raw_files as (
     select * from {{ ref('raw_files') }}
 ),
 
-base_rows as (
-    select
-        'prints' as source_name,
-        file_number,
-        event_date,
-        quarantine_reason
-    from {{ ref('base_prints') }}
-    union all
-    select
-        'taps' as source_name,
-        file_number,
-        event_date,
-        quarantine_reason
-    from {{ ref('base_taps') }}
-    union all
-    select
-        'pays' as source_name,
-        file_number,
-        event_date,
-        quarantine_reason
-    from {{ ref('base_pays') }}
+row_counts as (
+    select * from {{ ref('stg_row_counts') }}
 ),
 
 counted as (
     select
-        base_rows.source_name,
-        base_rows.file_number,
-        count(*) filter (where base_rows.quarantine_reason is null) as rows_kept,
-        count(*) filter (
-            where
-            base_rows.quarantine_reason is null
-            and base_rows.event_date <= run_window.as_of_date
+        row_counts.source_name,
+        row_counts.file_number,
+        sum(case when row_counts.quarantine_reason is null then row_counts.row_count end)
+            as rows_kept,
+        sum(
+            case
+                when
+                    row_counts.quarantine_reason is null
+                    and row_counts.event_date <= run_window.as_of_date
+                    then row_counts.row_count
+            end
         ) as rows_up_to_cut_off,
-        count(base_rows.quarantine_reason) as rows_quarantined,
-        count(*) filter (where base_rows.quarantine_reason = 'duplicate')
-            as rows_duplicate,
-        min(base_rows.event_date) filter (where base_rows.quarantine_reason is null)
+        sum(
+            case when row_counts.quarantine_reason is not null then row_counts.row_count end
+        ) as rows_quarantined,
+        sum(
+            case
+                when row_counts.quarantine_reason = 'duplicate' then row_counts.row_count
+            end
+        ) as rows_duplicate,
+        min(case when row_counts.quarantine_reason is null then row_counts.event_date end)
             as first_date,
-        max(base_rows.event_date) filter (where base_rows.quarantine_reason is null)
+        max(case when row_counts.quarantine_reason is null then row_counts.event_date end)
             as last_date
-    from base_rows
+    from row_counts
     cross join run_window
-    group by all
+    group by row_counts.source_name, row_counts.file_number
 ),
 
 reconciled as (
@@ -59,10 +49,10 @@ reconciled as (
         raw_files.source_name,
         raw_files.file_name,
         raw_files.row_count as rows_read,
-        coalesce(counted.rows_kept, 0) as rows_kept,
-        coalesce(counted.rows_up_to_cut_off, 0) as rows_up_to_cut_off,
-        coalesce(counted.rows_quarantined, 0) as rows_quarantined,
-        coalesce(counted.rows_duplicate, 0) as rows_duplicate,
+        cast(coalesce(counted.rows_kept, 0) as bigint) as rows_kept,
+        cast(coalesce(counted.rows_up_to_cut_off, 0) as bigint) as rows_up_to_cut_off,
+        cast(coalesce(counted.rows_quarantined, 0) as bigint) as rows_quarantined,
+        cast(coalesce(counted.rows_duplicate, 0) as bigint) as rows_duplicate,
         counted.first_date,
         counted.last_date
     from raw_files

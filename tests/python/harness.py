@@ -13,6 +13,7 @@ from raw_data import RawCase
 from reference import MART_COLUMNS, Parameters
 
 from value_props import database, raw_files
+from value_props.parsed import ParsedFiles
 from value_props.project import MODELS_ONLY, Dbt, NodeOutcome
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +55,9 @@ class Pipeline:
             path.unlink()
         self.dbt.dbt_vars = {"raw_path": str(self.raw_path), **dbt_vars}
         raw_files.forget()
-        inventory = raw_files.inspect(self.raw_path, self.folder / "copies")
+        inventory = raw_files.inspect(
+            self.raw_path, self.folder / "copies", ParsedFiles(self.folder / "parsed")
+        )
         raw_files.remember(self.raw_path, inventory)
         try:
             return self.dbt.build(options)

@@ -116,7 +116,7 @@ def test_columns_change_with_the_raw_field_they_name_and_no_other(pipeline: Pipe
     ):
         columns = ("event_date", "user_id", "value_prop", measure)
         first, *others = pipeline.query(
-            f"select {', '.join(columns)} from staging.base_{source} order by rowid"
+            f"select {', '.join(columns)} from staging.base_{source} order by line_number"
         )
         assert len(others) == len(rows) - 1
         for field, values in zip(list(rows)[1:], others, strict=True):

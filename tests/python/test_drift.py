@@ -112,11 +112,10 @@ class Data:
             self._write_sources(connection, mondays[0])
 
     def _write_sources(self, connection: duckdb.DuckDBPyConnection, first: date) -> None:
-        for source in SOURCES:
-            connection.execute(
-                f"create table staging.base_{source}"
-                " (file_number integer, user_id bigint, quarantine_reason varchar)"
-            )
+        connection.execute(
+            "create table staging.stg_row_counts"
+            " (source_name varchar, file_number integer, users_in_file bigint)"
+        )
         connection.execute(
             "create table quality.quarantined_rows"
             " (source_name varchar, file_name varchar, quarantine_reason varchar)"

@@ -26,6 +26,13 @@ duplicates as (
     where quarantine_reason = 'duplicate'
 ),
 
+days as (
+    select distinct
+        source_name,
+        event_date
+    from duplicates
+),
+
 kept as (
     select
         'prints' as source_name,
@@ -44,17 +51,33 @@ kept as (
     from {{ ref('stg_taps') }}
 ),
 
+-- There are few duplicates, so these are looked for among the kept rows.
+with_original as (
+    select
+        duplicates.source_name,
+        duplicates.file_number,
+        duplicates.line_number
+    from kept
+    inner join days
+        on kept.source_name = days.source_name and kept.event_date = days.event_date
+    inner join duplicates
+        on
+            kept.source_name = duplicates.source_name
+            and kept.event_date = duplicates.event_date
+            and kept.user_id = duplicates.user_id
+            and kept.value_prop = duplicates.value_prop
+            and kept.position = duplicates.position
+),
+
 without_original as (
     select duplicates.*
     from duplicates
-    left join kept
+    left join with_original
         on
-            duplicates.source_name = kept.source_name
-            and duplicates.event_date = kept.event_date
-            and duplicates.user_id = kept.user_id
-            and duplicates.value_prop = kept.value_prop
-            and duplicates.position = kept.position
-    where kept.user_id is null
+            duplicates.source_name = with_original.source_name
+            and duplicates.file_number = with_original.file_number
+            and duplicates.line_number = with_original.line_number
+    where with_original.source_name is null
 )
 
 select * from without_original

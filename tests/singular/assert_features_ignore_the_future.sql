@@ -25,7 +25,15 @@ lookbacks as (
     cross join run_window
 ),
 
-source_rows as (
+-- The days that any lookback may read; what is older or newer is in none of them.
+span as (
+    select
+        min(lookback_end_date) - max(days_in_lookback) as first_date,
+        max(lookback_end_date) as end_date
+    from lookbacks
+),
+
+all_rows as (
     select
         'prints' as source_name,
         print_date as row_date,
@@ -49,6 +57,13 @@ source_rows as (
         value_prop,
         amount
     from {{ ref('stg_pays') }}
+),
+
+source_rows as (
+    select all_rows.*
+    from all_rows
+    inner join span
+        on all_rows.row_date >= span.first_date and all_rows.row_date < span.end_date
 ),
 
 without_the_future as (

@@ -1,12 +1,6 @@
 with users as (
-    select 'prints' as source_name, file_number, count(distinct user_id) as distinct_users
-    from staging.base_prints where quarantine_reason is null group by all
-    union all
-    select 'taps', file_number, count(distinct user_id)
-    from staging.base_taps where quarantine_reason is null group by all
-    union all
-    select 'pays', file_number, count(distinct user_id)
-    from staging.base_pays where quarantine_reason is null group by all
+    select source_name, file_number, max(users_in_file) as distinct_users
+    from staging.stg_row_counts group by all
 ),
 reasons as (
     select source_name, file_name, quarantine_reason, count(*) as row_count

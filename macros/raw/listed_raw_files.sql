@@ -1,0 +1,42 @@
+{#- The raw files of the run as Python finds and counts them: a reader's own count can't
+    show a line that the reader loses. `dbt build --full-refresh` reads and parses all of
+    them again. -#}
+{% macro listed_raw_files() %}
+    {{ return(adapter.dispatch('listed_raw_files')()) }}
+{% endmacro %}
+
+
+{% macro duckdb__listed_raw_files() %}
+    {%- set meta = model.config.meta -%}
+    {%- set trust = 'nothing' if flags.FULL_REFRESH else 'stamps' -%}
+    select
+        unnest(
+            from_json(
+                find_raw_files(
+                    {{ as_literal(meta.raw_path) }},
+                    {{ as_literal(meta.copies_path) }},
+                    {{ as_literal(meta.parsed_path) }},
+                    '{{ trust }}'
+                ),
+                '[{
+                    "source_name": "VARCHAR", "file_number": "INTEGER",
+                    "file_name": "VARCHAR", "file_path": "VARCHAR",
+                    "read_path": "VARCHAR", "parsed_path": "VARCHAR",
+                    "is_parsed": "BOOLEAN", "stamp": "VARCHAR", "size_bytes": "BIGINT",
+                    "modified_at": "TIMESTAMP", "sha256": "VARCHAR",
+                    "content_sha256": "VARCHAR", "hash_source": "VARCHAR",
+                    "line_count": "BIGINT", "row_count": "BIGINT",
+                    "header_line_number": "BIGINT", "header_text": "VARCHAR",
+                    "columns": ["VARCHAR"],
+                    "hard_lines": [{"line_number": "BIGINT", "raw_text": "VARCHAR",
+                                    "is_readable": "BOOLEAN"}]
+                }]'
+            ),
+            max_depth := 2
+        )
+{% endmacro %}
+
+
+{% macro as_literal(text) -%}
+    '{{ text | replace("'", "''") }}'
+{%- endmacro %}

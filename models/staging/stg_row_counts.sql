@@ -1,0 +1,69 @@
+-- How many rows of each file, day and value prop were kept, and how many not, and why.
+-- What needs no single row is computed from these, so it costs no more as history grows.
+with
+
+counts_by_file as (
+    {{ counted_rows('prints') }}
+    union all
+    {{ counted_rows('taps') }}
+    union all
+    {{ counted_rows('pays') }}
+),
+
+redelivered as (
+    select
+        source_name,
+        file_number,
+        event_date,
+        value_prop,
+        count(*) as row_count
+    from {{ ref('base_redeliveries') }}
+    group by all
+),
+
+without_redelivered as (
+    select
+        counts_by_file.source_name,
+        counts_by_file.file_number,
+        counts_by_file.event_date,
+        counts_by_file.value_prop,
+        counts_by_file.quarantine_reason,
+        counts_by_file.row_count - coalesce(redelivered.row_count, 0) as row_count,
+        counts_by_file.amount,
+        counts_by_file.users_in_file
+    from counts_by_file
+    left join redelivered
+        on
+            counts_by_file.source_name = redelivered.source_name
+            and counts_by_file.file_number = redelivered.file_number
+            and counts_by_file.event_date = redelivered.event_date
+            and counts_by_file.value_prop = redelivered.value_prop
+            and counts_by_file.quarantine_reason is null
+),
+
+all_counts as (
+    select * from without_redelivered
+    union all
+    select
+        source_name,
+        file_number,
+        event_date,
+        value_prop,
+        'duplicate' as quarantine_reason,
+        row_count,
+        cast(0 as decimal(38, 2)) as amount,
+        cast(0 as bigint) as users_in_file
+    from redelivered
+)
+
+select
+    cast(source_name as varchar) as source_name,
+    file_number,
+    event_date,
+    value_prop,
+    cast(quarantine_reason as varchar) as quarantine_reason,
+    cast(row_count as bigint) as row_count,
+    cast(amount as decimal(38, 2)) as amount,
+    cast(users_in_file as bigint) as users_in_file
+from all_counts
+where row_count > 0

@@ -1,0 +1,209 @@
+"""The parsed files: what the engine made of each raw file, kept so that it is read once.
+
+    parsed/
+      <parser version>/
+        inventory.json             what was found of each raw file when it was last read
+        prints/<sha256>.parquet    its rows, named after the content; never changed
+        prints/<sha256>.parquet.counts    how many it has by day, value prop and judgement
+
+A parsed file depends on the content of its raw file and on the parser, and on nothing else: no
+parameter, no date, no other file. So any run may use it, and a run that is killed leaves a whole
+one or none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from value_props.errors import ValuePropsError
+from value_props.logs import logger
+from value_props.published import remove_tree, sync
+
+PARSER_FILES = ("macros/raw/*.sql", "value_props/raw_files.py")
+# A file that was written to within this time before it was read may be written to again
+# without its stamp telling: some file systems count whole seconds.
+SETTLED_NANOSECONDS = 2_000_000_000
+UNFINISHED = ".unfinished"
+COUNTS = ".counts"
+
+
+@dataclass(kw_only=True)
+class Facts:
+    """What was found of a raw file when its bytes were read.
+
+    Args:
+        size_bytes: on disk.
+        modified_at: time of modification, UTC, ISO 8601.
+        sha256: of the bytes on disk.
+        content_sha256: of the bytes after gunzip.
+        line_count: physical lines.
+        row_count: lines that are neither blank nor a CSV header.
+        header_line_number: physical, 1-based; None without a header.
+        header_text: that line as the engine reads it; None where it reads none.
+        columns: of the CSV header, in its order; empty for JSON.
+    """
+
+    size_bytes: int = 0
+    modified_at: str = ""
+    sha256: str = ""
+    content_sha256: str = ""
+    line_count: int = 0
+    row_count: int = 0
+    header_line_number: int | None = None
+    header_text: str | None = None
+    columns: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ParsedFiles:
+    """The folder of the parsed files."""
+
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        """Those of the present parser."""
+        return self.root.absolute() / parser_version()
+
+    def path_of(self, source_name: str, content_sha256: str) -> Path:
+        """Where the rows of a raw file are, or will be."""
+        return self.folder / source_name / f"{content_sha256}.parquet"
+
+    def prepare(self) -> None:
+        """Make the folders, and remove what a killed run left unfinished."""
+        for source_name in ("prints", "taps", "pays"):
+            folder = self.folder / source_name
+            folder.mkdir(parents=True, exist_ok=True)
+            for leftover in folder.glob(f"*{UNFINISHED}*"):
+                leftover.unlink()
+
+    def known(self) -> dict[str, Facts]:
+        """The facts of the raw files that are still as they were read, by absolute path.
+
+        A file counts as unchanged while its size and its times of modification and of change
+        are the same.
+        """
+        return {
+            path: Facts(**entry["facts"])
+            for path, entry in self._inventory().items()
+            if entry["stamp"] == stamp_of(Path(path))
+        }
+
+    def remember(self, facts: Mapping[str, Facts], stamps: Mapping[str, str], read_at: int) -> None:
+        """Keep the facts of raw files that were read just now.
+
+        Args:
+            facts: by absolute path.
+            stamps: likewise, from before the reading.
+            read_at: when the reading began, in nanoseconds since the epoch.
+        """
+        inventory = {
+            path: entry
+            for path, entry in self._inventory().items()
+            if entry["stamp"] == stamp_of(Path(path))
+        }
+        for path, found in facts.items():
+            stamp = stamps[path]
+            inventory.pop(path, None)
+            if max(map(int, stamp.split()[1:])) < read_at - SETTLED_NANOSECONDS:
+                inventory[path] = {"stamp": stamp, "facts": asdict(found)}
+        target = self.folder / "inventory.json"
+        unfinished = target.with_name(target.name + UNFINISHED)
+        unfinished.write_text(json.dumps(inventory, indent=1, sort_keys=True))
+        unfinished.replace(target)
+
+    def prune(self, used: Iterable[str]) -> None:
+        """Remove the parsed files that neither a kept run nor the next one needs.
+
+        Args:
+            used: paths relative to the root, of the kept runs.
+        """
+        needed = {self.root.absolute() / path for path in used}
+        contents = {entry["facts"]["content_sha256"] for entry in self._inventory().values()}
+        for path in self.root.absolute().glob("*/*/*.parquet"):
+            is_known = path.parents[1] == self.folder and path.stem in contents
+            if path not in needed and not is_known:
+                path.unlink()
+                path.with_name(f"{path.name}{COUNTS}").unlink(missing_ok=True)
+        for folder in self.root.absolute().iterdir():
+            if folder != self.folder and not any(folder.glob("*/*.parquet")):
+                remove_tree(folder)
+
+    def _inventory(self) -> dict[str, dict[str, Any]]:
+        path = self.folder / "inventory.json"
+        try:
+            inventory: dict[str, dict[str, Any]] = json.loads(path.read_text())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            logger.warning(
+                "step=inspect problem=%s is unreadable (%s), files are read", path, error
+            )
+            return {}
+        return inventory
+
+
+@cache
+def parser_version() -> str:
+    """A hash of all that decides what becomes of a line: the parser's code, and the engine."""
+    project = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256(duckdb.__version__.encode())
+    for pattern in PARSER_FILES:
+        for path in sorted(project.glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def now() -> int:
+    """The time now, in nanoseconds since the epoch, as file systems tell it."""
+    return time.time_ns()
+
+
+def keep(draft: str, name: str, raw_path: str, stamp: str) -> bool:
+    """Give a parsed file its name once it is whole and on the disk; remove its other drafts.
+
+    Args:
+        draft: the file to keep.
+        name: what it will be called.
+        raw_path: the raw file that it was parsed from.
+        stamp: of that file when its content was hashed.
+
+    Raises:
+        ValuePropsError: the raw file changed since, so the name would not tell what is in it.
+    """
+    source, target = Path(draft), Path(name)
+    if stamp_of(Path(raw_path)) != stamp:
+        raise ValuePropsError(
+            "it changed while the run was reading it",
+            f"Raw file {raw_path}",
+            "Run again when its delivery is over",
+        )
+    counts = target.with_name(f"{target.name}{COUNTS}")
+    # The counts first: where there are rows, there are counts.
+    drafts = {counts.with_name(f"{counts.name}{UNFINISHED}"): counts, source: target}
+    for finished, kept in drafts.items():
+        finished.chmod(0o444)
+        sync(finished)
+        finished.replace(kept)
+        sync(kept.parent)
+    for leftover in target.parent.glob(f"{target.name}{UNFINISHED}*"):
+        leftover.unlink()
+    return True
+
+
+def stamp_of(path: Path) -> str:
+    """Size, time of modification and time of change; empty where there is no such file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
