@@ -68,7 +68,7 @@ def build(request: Request) -> Published:
     Raises:
         ValuePropsError: with the exit code that tells what failed.
     """
-    out = OutPath(request.out_path)
+    out = OutPath(request.out_path, request.edition)
     out.prepare()
     run = Run(request, out.work)
     with ExitStack() as released, exclusive(out.lock, run.run_id), ExitStack() as ended:
@@ -206,9 +206,8 @@ def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
             "raw_path": str(request.raw_path),
             "seconds": run.seconds,
         }
-        manifest = write_manifest(
-            files, facts, replace(verdict, warnings=run.warnings), run.made_by
-        )
+        told = replace(verdict, warnings=run.warnings)
+        manifest = write_manifest(files, out.edition, facts, told, run.made_by)
     with step("publish", run.seconds) as fields:
         shutil.copyfile(run.folder / "run.log", files / "run.log")
         out.add_run(files, run.run_id)

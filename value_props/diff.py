@@ -32,8 +32,10 @@ def changes(out: OutPath, before: str, after: str) -> list[dict[str, Any]]:
         out.check_kept(run_id)
     with closing(duckdb.connect()) as connection:
         for name, run_id in {"before": before, "after": after}.items():
-            path = literal(out.runs / run_id / "final.parquet")
-            connection.execute(f"create view {name}_rows as from read_parquet({path})")
+            path = literal(out.runs / run_id / out.edition.mart)
+            connection.execute(
+                f"create view {name}_rows as from read_parquet({path}, hive_partitioning = false)"
+            )
         described = connection.execute("describe after_rows").fetchall()
         columns = [name for name, *_ in described if name != KEY]
         counted = ", ".join(

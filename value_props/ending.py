@@ -15,7 +15,7 @@ from value_props.errors import ExitCode, ValuePropsError
 from value_props.gate import Verdict, drift_warnings
 from value_props.logs import logger, step
 from value_props.page import write_page
-from value_props.published import DATABASE, EXPORTS, METRICS, PAGE, OutPath, remove_tree
+from value_props.published import DATABASE, METRICS, PAGE, OutPath, remove, remove_tree
 from value_props.run import Run
 
 
@@ -30,8 +30,8 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
             _record_failure(run, out, error)
             remove_tree(out.last_run)
             files = out.work / "files"
-            for name in EXPORTS:
-                (files / name).unlink(missing_ok=True)
+            for name in out.edition.exports:
+                remove(files / name)
             files.rename(out.last_run)
             (out.work / "run.log").rename(out.last_run / "run.log")
             remove_tree(out.work)

@@ -16,13 +16,14 @@ import yaml
 
 from value_props import database
 from value_props.gate import Verdict
-from value_props.published import DATABASE, MANIFEST, OUTPUTS, sha256_of
+from value_props.published import DATABASE, MANIFEST, Edition, files_under, sha256_of
 
 FORMAT_VERSION = 1
 
 
 def write_manifest(
     folder: Path,
+    edition: Edition,
     run: dict[str, Any],
     verdict: Verdict,
     made_by: dict[str, Any],
@@ -31,6 +32,7 @@ def write_manifest(
 
     Args:
         folder: holds the outputs of the run.
+        edition: what these are.
         run: run_id, started_at, raw_path and seconds per step.
         verdict: of the gate.
         made_by: see the function of that name.
@@ -70,7 +72,8 @@ def write_manifest(
                 "size_bytes": (folder / name).stat().st_size,
                 "sha256": sha256_of(folder / name),
             }
-            for name in OUTPUTS
+            for output in edition.outputs
+            for name in files_under(folder, output)
         ],
         "warnings": verdict.warnings,
         "tests": verdict.tests,

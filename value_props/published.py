@@ -30,18 +30,44 @@ from value_props.errors import ExitCode, ValuePropsError
 DATABASE = "value_props.duckdb"
 PAGE = "report.html"
 METRICS = "metrics.prom"
-EXPORTS = ("final.csv", "final.parquet")
-OUTPUTS = (*EXPORTS, DATABASE, PAGE)
 MANIFEST = "manifest.json"
-STABLE_NAMES = (*OUTPUTS, MANIFEST)
 RUNS_KEPT = 5
 
 
 @dataclass(frozen=True)
+class Edition:
+    """What a command publishes.
+
+    Args:
+        command: that publishes it.
+        exports: its files, or folders of files, beside the database, the page and the manifest.
+        mart: the export that holds fct_prints as Parquet, a pattern where it is many files.
+    """
+
+    command: str
+    exports: tuple[str, ...]
+    mart: str
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the manifest describes."""
+        return (*self.exports, DATABASE, PAGE)
+
+    @property
+    def stable_names(self) -> tuple[str, ...]:
+        """What readers find in the out path."""
+        return (*self.outputs, MANIFEST)
+
+
+REPORT = Edition("build", ("final.csv", "final.parquet"), "final.parquet")
+
+
+@dataclass(frozen=True)
 class OutPath:
-    """The folder that a run publishes to."""
+    """The folder that a run publishes to, and what is published there."""
 
     root: Path
+    edition: Edition = REPORT
 
     @property
     def current(self) -> Path:
@@ -103,7 +129,7 @@ class OutPath:
                 f"Out path {self.root}",
                 "Name a folder that can be written",
             )
-        for name in (*STABLE_NAMES, "current"):
+        for name in (*self.edition.stable_names, "current"):
             path = self.root / name
             if path.exists() and not path.is_symlink():
                 raise ValuePropsError(
@@ -158,8 +184,10 @@ class OutPath:
 
     def add_run(self, finished: Path, run_id: str) -> None:
         """Make a finished run's folder one of the passed runs, read-only."""
-        for path in finished.iterdir():
-            path.chmod(0o444)
+        for path in finished.rglob("*"):
+            # A folder stays writable, or only root could remove the run later.
+            if path.is_file():
+                path.chmod(0o444)
             sync(path)
         sync(finished)
         self.runs.mkdir(exist_ok=True)
@@ -168,7 +196,7 @@ class OutPath:
 
     def switch_to(self, run_id: str) -> None:
         """Make a passed run the current one, in one step."""
-        for name in STABLE_NAMES:
+        for name in self.edition.stable_names:
             path = self.root / name
             if not path.is_symlink():
                 path.symlink_to(Path("current") / name)
@@ -236,6 +264,13 @@ def roll_back(out: OutPath, run_id: str | None) -> str:
     return wanted
 
 
+def files_under(folder: Path, name: str) -> list[str]:
+    """The file of that name in a folder, or the files below it, by name in that folder."""
+    path = folder / name
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file.relative_to(folder).as_posix() for file in files if file.is_file()]
+
+
 def sync(path: Path) -> None:
     """Have the system write a file or folder out, so that a crash can't leave it half."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -255,3 +290,9 @@ def remove_tree(path: Path) -> None:
     """Remove a folder, if it is there."""
     if path.is_dir():
         shutil.rmtree(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    remove_tree(path)
+    path.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from typing import Any
 from value_props.history import Begun
 from value_props.manifest import made_by, utc_now
 from value_props.project import NodeOutcome
-from value_props.published import DATABASE
+from value_props.published import DATABASE, REPORT, Edition
 from value_props.raw_files import Trust
 
 
@@ -26,6 +26,7 @@ class Request:
         raw_path: folder of the raw files.
         out_path: folder to publish to.
         parameters: checked texts by name of the var, without the empty ones.
+        edition: what to publish.
         make_current: publish a week older than the published one all the same.
         is_debug: keep dbt's debug log.
         trust: in what earlier runs left of the raw files.
@@ -35,6 +36,7 @@ class Request:
     raw_path: Path
     out_path: Path
     parameters: Mapping[str, str]
+    edition: Edition = REPORT
     make_current: bool = False
     is_debug: bool = False
     trust: Trust = Trust.STAMPS

@@ -20,7 +20,7 @@ import pytest
 from reference import Parameters, compute
 
 from value_props import database
-from value_props.published import STABLE_NAMES
+from value_props.published import REPORT
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -45,7 +45,9 @@ def build(out: Path, *arguments: str | Path, raw: Path = CLEAN) -> subprocess.Co
 
 def contents(out: Path) -> dict[str, str]:
     """The sha256 of everything that the stable names show."""
-    return {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in STABLE_NAMES}
+    return {
+        name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in REPORT.stable_names
+    }
 
 
 def recorded(out: Path) -> list[dict[str, Any]]:
@@ -87,7 +89,7 @@ def test_published_files_hold_the_mart_of_the_reference(published: Path) -> None
 
 
 def test_published_files_are_read_only_and_described(published: Path) -> None:
-    for name in STABLE_NAMES:
+    for name in REPORT.stable_names:
         assert (published / name).stat().st_mode & 0o777 == 0o444
     manifest = json.loads((published / "manifest.json").read_text())
     for output in manifest["outputs"]:

@@ -18,7 +18,7 @@ from value_props.diff import changes
 from value_props.errors import ValuePropsError
 from value_props.history import Begun, Ended
 from value_props.project import NodeOutcome
-from value_props.published import STABLE_NAMES, OutPath
+from value_props.published import REPORT, OutPath
 
 TEST = NodeOutcome(
     name="fct_prints__one_row_per_print",
@@ -59,7 +59,7 @@ def publish(out: OutPath, run_id: str) -> None:
         history.stage(out, begun(run_id), Ended("published", 0, is_made_current=True), [TEST])
         files = out.work / "files"
         files.mkdir()
-        for name in STABLE_NAMES:
+        for name in REPORT.stable_names:
             (files / name).write_text(run_id)
         out.add_run(files, run_id)
         out.switch_to(run_id)
@@ -85,7 +85,7 @@ def test_a_kill_at_any_step_neither_loses_nor_doubles_a_run(tmp_path: Path) -> N
         fail(out, "2")
         is_killed = is_killed_at(wanted, partial(publish, out, "3"))
         was_begun = (out.work / history.BEGUN).exists() or (out.history / "3").exists()
-        shown = (out.root / STABLE_NAMES[0]).read_text()
+        shown = (out.root / REPORT.stable_names[0]).read_text()
         publish(out, "4")
         expected = [("1", "published"), ("2", "failed"), ("4", "published")]
         if was_begun:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from value_props.published import STABLE_NAMES, OutPath
+from value_props.published import REPORT, OutPath
 
 # Whatever changes a name or a mode, or waits for the disk.
 STEPS = [
@@ -35,7 +35,7 @@ def publish(out: OutPath, run_id: str) -> None:
     out.sweep()
     files = out.work / "files"
     files.mkdir(parents=True)
-    for name in STABLE_NAMES:
+    for name in REPORT.stable_names:
         (files / name).write_text(run_id)
     out.add_run(files, run_id)
     out.switch_to(run_id)
@@ -44,7 +44,7 @@ def publish(out: OutPath, run_id: str) -> None:
 
 def shown(out: OutPath) -> list[str]:
     """The runs that the stable names show, in their order; a name that shows none is left out."""
-    paths = [out.root / name for name in STABLE_NAMES]
+    paths = [out.root / name for name in REPORT.stable_names]
     return [path.read_text() for path in paths if path.exists()]
 
 
@@ -80,11 +80,11 @@ def test_a_kill_at_any_step_shows_the_files_of_one_run(tmp_path: Path, before: l
         out = OutPath(tmp_path / str(wanted))
         for run_id in before:
             publish(out, run_id)
-        old = before[-1:] * len(STABLE_NAMES)
+        old = before[-1:] * len(REPORT.stable_names)
         is_killed = is_killed_at(wanted, partial(publish, out, "8"))
-        assert shown(out) in (old, ["8"] * len(STABLE_NAMES))
+        assert shown(out) in (old, ["8"] * len(REPORT.stable_names))
         publish(out, "9")
-        assert shown(out) == ["9"] * len(STABLE_NAMES)
+        assert shown(out) == ["9"] * len(REPORT.stable_names)
         if not is_killed:
             break
     # Links, modes, syncs and renames: publishing takes many steps.
