@@ -17,15 +17,17 @@ MAX_QUARANTINE_RATE ?=
 ALLOW_INCOMPLETE ?=
 FULL ?=
 REHASH ?=
+FROM ?=
+TO ?=
 SCALE ?= 1
 
-PARAMETERS = --raw "$(RAW)" --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" \
-	--report-weeks "$(WEEKS)" --lookback-weeks "$(LOOKBACK)" --lookback-anchor "$(ANCHOR)" \
+ANY_WEEKS = --raw "$(RAW)" --lookback-weeks "$(LOOKBACK)" --lookback-anchor "$(ANCHOR)" \
 	--max-quarantine-rate "$(MAX_QUARANTINE_RATE)" \
 	$(if $(filter 1 true yes,$(ALLOW_INCOMPLETE)),--allow-incomplete)
+PARAMETERS = $(ANY_WEEKS) --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" --report-weeks "$(WEEKS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build check test lint format deps docs serve-docs sample bench lock clean
+.PHONY: help build backfill check test lint format deps docs serve-docs sample bench lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,6 +36,9 @@ build: $(VENV)/run deps ## Build and publish: RAW= OUT= AS_OF= WEEK_RULE= WEEKS=
 	@$(BIN)/value-props build --sample-if-empty --out "$(OUT)" $(PARAMETERS) \
 		$(if $(filter 1 true yes,$(FULL)),--full-refresh) \
 		$(if $(filter 1 true yes,$(REHASH)),--rehash)
+
+backfill: $(VENV)/run deps ## Publish each week of a span to data/backfill: FROM=<Monday> TO=<Sunday>
+	@$(BIN)/value-props backfill --from "$(FROM)" --to "$(TO)" --out "$(OUT)" $(ANY_WEEKS)
 
 check: $(VENV)/run deps ## Check parameters and raw files, print a profile; same parameters
 	@$(BIN)/value-props check $(PARAMETERS)

@@ -29,7 +29,7 @@ from value_props.manifest import write_manifest
 from value_props.packages import are_installed
 from value_props.parsed import ParsedFiles
 from value_props.project import DATA_ONLY, MODELS_ONLY, Dbt, NodeOutcome
-from value_props.published import DATABASE, PAGE, OutPath, remove_tree
+from value_props.published import BACKFILL, DATABASE, PAGE, OutPath, remove_tree
 from value_props.run import Request, Run
 
 # What `check` needs of the project: the raw data, the window, and the gate's tables.
@@ -127,7 +127,7 @@ def _build_and_judge(run: Run, out: OutPath) -> Verdict:
         run.outcomes = _run_dbt(run, dbt, DATA_ONLY)
         inventory.check_unchanged()
     with step("judge", run.seconds) as fields:
-        verdict = judge(run.outcomes, run.database)
+        verdict = judge(run.outcomes, run.database, needs_lookbacks=out.edition == BACKFILL)
         run.warnings.extend(verdict.warnings)
         fields.update(problems=len(verdict.problems), warnings=len(verdict.warnings))
     return verdict
@@ -192,7 +192,7 @@ def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
     request = run.request
     files = run.folder / "files"
     with step("export", run.seconds):
-        database.export(run.database, files)
+        _export(run, out, files)
     is_current = request.make_current or not _is_older_than_current(run, out)
     ended = history.Ended("published", int(ExitCode.PUBLISHED), is_made_current=is_current)
     with step("history", run.seconds):
@@ -232,6 +232,13 @@ def _prune_parsed(out: OutPath) -> None:
             logger.warning("step=publish problem=the manifest of run %s is unreadable", run_id)
             return
     ParsedFiles(out.parsed).prune(used)
+
+
+def _export(run: Run, out: OutPath, files: Path) -> None:
+    if out.edition == BACKFILL:
+        database.export_weeks(run.database, files / out.edition.mart)
+    else:
+        database.export(run.database, files)
 
 
 def _is_older_than_current(run: Run, out: OutPath) -> bool:

@@ -6,8 +6,10 @@ import os
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,15 +20,18 @@ from value_props.errors import ExitCode, ValuePropsError
 from value_props.lock import exclusive
 from value_props.parameters import PARAMETERS, check_parameters
 from value_props.project import find_project
-from value_props.published import OutPath, roll_back
+from value_props.published import REPORT, OutPath, edition_at, roll_back
 
 DEFAULT_RAW = Path("data/raw")
 DEFAULT_OUT = Path("data/out")
+DEFAULT_BACKFILL = Path("data/backfill")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def _parameter_options(command: Command) -> Command:
+def _parameter_options(command: Command, without: Collection[str] = ()) -> Command:
     for parameter in reversed(PARAMETERS):
+        if parameter.name in without:
+            continue
         is_flag = parameter.name == "allow_incomplete"
         default = f" Default: {parameter.default}." if parameter.default and not is_flag else ""
         option = click.option(
@@ -106,6 +111,34 @@ def build(
         _sample_if_empty(request.raw_path)
     published = job.build(request)
     _tell(published, request.out_path)
+
+
+@cli.command()
+@click.option("--from", "first_day", required=True, metavar="MONDAY", help="Of the first week.")
+@click.option("--to", "last_day", required=True, metavar="SUNDAY", help="Of the last week.")
+@_raw_option
+@click.option(
+    "--out",
+    default=str(DEFAULT_BACKFILL),
+    show_default=True,
+    metavar="FOLDER",
+    help="Folder to publish to.",
+)
+@partial(_parameter_options, without=("as_of_date", "week_rule", "report_weeks"))
+@click.pass_obj
+def backfill(
+    debug: bool, /, first_day: str, last_day: str, raw: str, out: str, **given: Any
+) -> None:
+    """Publish each week of a span as of its Sunday, in one pass: a file of Parquet a week."""
+    from value_props import build as job
+    from value_props.backfill import parameters_of
+    from value_props.published import BACKFILL
+
+    span = parameters_of(first_day, last_day)
+    # Its weeks were asked for by name, so they are current even if older than the last ones.
+    request = _request(debug, raw, out or str(DEFAULT_BACKFILL), {**given, **span}, True)
+    request = replace(request, edition=BACKFILL)
+    _tell(job.build(request), request.out_path)
 
 
 @cli.command()
@@ -323,7 +356,7 @@ def _existing_out(out: str) -> OutPath:
         raise ValuePropsError(
             "there is no such folder", f"Out path {root}", "Run `value-props build`"
         )
-    return OutPath(root)
+    return OutPath(root, edition_at(root) or REPORT)
 
 
 def _sample_if_empty(raw_path: Path) -> None:
@@ -350,8 +383,9 @@ def _tell(published: Any, out_path: Path) -> None:
         f"Rows: {read:,} read, {kept:,} kept, {quarantined:,} quarantined;"
         f" {manifest['rows_in_mart']:,} in the mart."
     )
-    for output in manifest["outputs"]:
-        click.echo(f"  {folder / output['name']}")
+    files = Counter(output["name"].partition("/")[0] for output in manifest["outputs"])
+    for name, count in files.items():
+        click.echo(f"  {folder / name}{f' ({count} files)' if count > 1 else ''}")
     click.echo(f"  {folder / 'manifest.json'}")
     if not published.is_current:
         click.echo(

@@ -15,7 +15,8 @@ import duckdb
 CONFIG = {"storage_compatibility_version": "v1.5.0"}
 
 WINDOW_QUERY = "select * from intermediate.int_run_window"
-EXPORT_QUERY = "select * from marts.fct_prints order by print_date, user_id, position, value_prop"
+EXPORT_ORDER = "order by print_date, user_id, position, value_prop"
+EXPORT_QUERY = f"select * from marts.fct_prints {EXPORT_ORDER}"  # nosec B608
 
 
 @contextmanager
@@ -75,14 +76,40 @@ def export(database: Path, folder: Path) -> None:
     The order is total, and DuckDB keeps it and cuts row groups by it, so the same rows give
     the same bytes with any number of threads.
     """
-    csv_path, parquet_path = literal(folder / "final.csv"), literal(folder / "final.parquet")
+    csv_path = literal(folder / "final.csv")
     with opened(database) as connection:
         connection.execute(f"create temporary table final as {EXPORT_QUERY}")
         connection.execute(
             f"copy final to {csv_path} (format csv, header, delimiter ',', quote '\"',"
             " escape '\"', dateformat '%Y-%m-%d')"
         )
-        connection.execute(f"copy final to {parquet_path} (format parquet, compression zstd)")
+        _copy_to_parquet(connection, "final", folder / "final.parquet")
+
+
+def export_weeks(database: Path, pattern: Path) -> None:
+    """Write the mart as one Parquet file a week.
+
+    Each holds the bytes that final.parquet has where the run has this week alone.
+
+    Args:
+        database: that the run filled.
+        pattern: path of such a file, with `*` for the Monday of its week.
+    """
+    with opened(database) as connection:
+        # Sorted by date, so that the rows of a week lie side by side and one week is no scan
+        # of all.
+        connection.execute(f"create temporary table final as {EXPORT_QUERY}")
+        weeks = connection.execute(
+            "select distinct week_start_date from final order by all"
+        ).fetchall()
+        for (week,) in weeks:
+            path = Path(str(pattern).replace("week=*", f"week={week}"))
+            path.parent.mkdir(parents=True)
+            connection.execute(
+                "create or replace temporary table final_of_week as"
+                f" from final where week_start_date = {literal(week)} {EXPORT_ORDER}"
+            )
+            _copy_to_parquet(connection, "final_of_week", path)
 
 
 def rows(database: Path, query: str) -> list[dict[str, Any]]:
@@ -108,6 +135,10 @@ def rows_of(
 def literal(value: object) -> str:
     """A value as a text of SQL, in its quotes."""
     return "'" + str(value).replace("'", "''") + "'"
+
+
+def _copy_to_parquet(connection: duckdb.DuckDBPyConnection, table: str, path: Path) -> None:
+    connection.execute(f"copy {table} to {literal(path)} (format parquet, compression zstd)")
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

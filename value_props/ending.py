@@ -15,7 +15,7 @@ from value_props.errors import ExitCode, ValuePropsError
 from value_props.gate import Verdict, drift_warnings
 from value_props.logs import logger, step
 from value_props.page import write_page
-from value_props.published import DATABASE, METRICS, PAGE, OutPath, remove, remove_tree
+from value_props.published import DATABASE, METRICS, PAGE, REPORT, OutPath, remove, remove_tree
 from value_props.run import Run
 
 
@@ -176,7 +176,8 @@ def tell(run: Run, out: OutPath, status_before: str | None) -> None:
     folder = out.last_run if run.problems else out.runs / run.run_id
     page = folder / PAGE
     try:
-        if run.metrics is not None:
+        # The pushed metrics are those of the weekly build, and the alert rules judge its age.
+        if run.metrics is not None and out.edition == REPORT:
             metrics.push(run.metrics, os.environ)
         alerts.notify(facts, page if page.exists() else None, status_before)
     except KeyboardInterrupt:

@@ -35,8 +35,16 @@ class Verdict:
     tests: dict[str, int]
 
 
-def judge(outcomes: Sequence[NodeOutcome], work_database: Path) -> Verdict:
+def judge(
+    outcomes: Sequence[NodeOutcome], work_database: Path, *, needs_lookbacks: bool = False
+) -> Verdict:
     """Weigh the outcomes of a dbt run and the quality tables that it filled.
+
+    Args:
+        outcomes: of the nodes that dbt ran.
+        work_database: that they filled.
+        needs_lookbacks: whether a lookback that begins before the data does is a problem, unless
+            allow_incomplete accepts it; else it is a warning.
 
     Raises:
         ValuePropsError: a model could not be built (exit code CANNOT_RUN).
@@ -47,6 +55,8 @@ def judge(outcomes: Sequence[NodeOutcome], work_database: Path) -> Verdict:
         if outcome.kind in ("test", "unit_test"):
             tests[outcome.status] += 1
     problems = [*_high_rates(work_database), *_missing(work_database, "error")]
+    if needs_lookbacks:
+        problems += _short_lookbacks(work_database)
     problems += [
         _test_sentence(outcome)
         for outcome in outcomes
@@ -132,6 +142,49 @@ def _missing(path: Path, severity: str) -> list[str]:
                 " earlier cut-off with --as-of, or accept it with --allow-incomplete"
             )
     return sentences
+
+
+def _short_lookbacks(path: Path) -> list[str]:
+    """One sentence, or none where each lookback is covered or a short one is accepted."""
+    weeks = database.rows(path, _SHORT_LOOKBACKS)
+    if not weeks:
+        return []
+    found = [f"{week['iso_week']} ({week['days']})" for week in weeks]
+    first = weeks[0]["first_covered_week"]
+    remedy = (
+        f"Begin with --from {first}"
+        if first
+        else "Have older files delivered, or shorten --lookback-weeks"
+    )
+    return [
+        "The lookback begins before the data does; days covered of"
+        f" {weeks[0]['days_in_lookback']}: {_listed(found)}. {remedy}, or accept it with"
+        " --allow-incomplete"
+    ]
+
+
+_SHORT_LOOKBACKS = """
+    select
+        iso_week,
+        any_value(days_in_lookback) as days_in_lookback,
+        string_agg(
+            source_name || ' ' || days_covered, ', ' order by source_name
+        ) as days,
+        -- The first week of which and after which nothing is short.
+        (
+            select min(week_start_date) from quality.lookback_coverage
+            where week_start_date > (
+                select max(week_start_date) from quality.lookback_coverage
+                where days_covered < days_in_lookback
+            )
+        ) as first_covered_week
+    from quality.lookback_coverage
+    where
+        days_covered < days_in_lookback
+        and not (select allow_incomplete from intermediate.int_run_window)
+    group by week_start_date, iso_week
+    order by week_start_date
+"""
 
 
 def _warnings(path: Path) -> list[str]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from value_props.errors import ValuePropsError
 
 
-def _is_date(text: str) -> bool:
+def is_date(text: str) -> bool:
+    """Whether a text is a calendar date written YYYY-MM-DD."""
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         return False
     try:
@@ -63,7 +64,7 @@ PARAMETERS = (
         "",
         "Cut-off: rows dated after it do not exist. Default: the latest day with a print.",
         "a calendar date written YYYY-MM-DD",
-        _is_date,
+        is_date,
     ),
     Parameter(
         "week_rule",
@@ -119,7 +120,7 @@ PARAMETERS = (
         "",
         "The date of the run, in UTC. Default: today.",
         "a calendar date written YYYY-MM-DD",
-        _is_date,
+        is_date,
     ),
 )
 

@@ -2,7 +2,7 @@
 
     out/
       final.csv, final.parquet, value_props.duckdb, report.html, manifest.json
-                        -> current/<name>
+                        -> current/<name>; of a backfill, prints for the first two
       current           -> runs/<run_id>
       runs/<run_id>/    the files of a passed run, read-only
       metrics.prom      of the last run that ended, passed or failed
@@ -60,6 +60,9 @@ class Edition:
 
 
 REPORT = Edition("build", ("final.csv", "final.parquet"), "final.parquet")
+# The key is no name of a column: a reader that takes its type from the path may find another
+# one in the file, and fail.
+BACKFILL = Edition("backfill", ("prints",), "prints/week=*/prints.parquet")
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,8 @@ class OutPath:
         """Make the folder.
 
         Raises:
-            ValuePropsError: it can't be written, or holds a file under a stable name.
+            ValuePropsError: it can't be written, holds a file under a stable name, or what
+                another command published.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -128,6 +132,13 @@ class OutPath:
                 "the folder cannot be written",
                 f"Out path {self.root}",
                 "Name a folder that can be written",
+            )
+        published = edition_at(self.root)
+        if published is not None and published != self.edition:
+            raise ValuePropsError(
+                f"it holds what `value-props {published.command}` published",
+                f"Out path {self.root}",
+                "Name another folder",
             )
         for name in (*self.edition.stable_names, "current"):
             path = self.root / name
@@ -262,6 +273,14 @@ def roll_back(out: OutPath, run_id: str | None) -> str:
         )
     out.switch_to(wanted)
     return wanted
+
+
+def edition_at(root: Path) -> Edition | None:
+    """What is published in an out path; None where nothing is."""
+    for edition in (REPORT, BACKFILL):
+        if any((root / name).is_symlink() for name in edition.exports):
+            return edition
+    return None
 
 
 def files_under(folder: Path, name: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from value_props.published import REPORT, OutPath
+from value_props.published import BACKFILL, REPORT, Edition, OutPath
 
 # Whatever changes a name or a mode, or waits for the disk.
 STEPS = [
@@ -29,14 +29,22 @@ class KilledError(BaseException):
     """Stands for a signal: nothing of the project catches it."""
 
 
+def names_of(edition: Edition) -> list[str]:
+    """A file for each stable name; for a folder of many files, one below it."""
+    below = edition.mart.replace("*", "2020-11-23")
+    return [below if below.startswith(f"{name}/") else name for name in edition.stable_names]
+
+
 def publish(out: OutPath, run_id: str) -> None:
     """What a passed run does at its end, with files that say which run they are of."""
     out.prepare()
     out.sweep()
     files = out.work / "files"
     files.mkdir(parents=True)
-    for name in REPORT.stable_names:
-        (files / name).write_text(run_id)
+    for name in names_of(out.edition):
+        path = files / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(run_id)
     out.add_run(files, run_id)
     out.switch_to(run_id)
     out.prune()
@@ -44,7 +52,7 @@ def publish(out: OutPath, run_id: str) -> None:
 
 def shown(out: OutPath) -> list[str]:
     """The runs that the stable names show, in their order; a name that shows none is left out."""
-    paths = [out.root / name for name in REPORT.stable_names]
+    paths = [out.root / name for name in names_of(out.edition)]
     return [path.read_text() for path in paths if path.exists()]
 
 
@@ -74,17 +82,27 @@ def is_killed_at(wanted: int, action: Callable[[], None]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("before", [[], ["1"], ["1", "2", "3", "4", "5"]])
-def test_a_kill_at_any_step_shows_the_files_of_one_run(tmp_path: Path, before: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("edition", "before"),
+    [
+        (REPORT, []),
+        (REPORT, ["1"]),
+        (REPORT, ["1", "2", "3", "4", "5"]),
+        (BACKFILL, ["1", "2", "3", "4", "5"]),
+    ],
+)
+def test_a_kill_at_any_step_shows_the_files_of_one_run(
+    tmp_path: Path, edition: Edition, before: list[str]
+) -> None:
     for wanted in count():
-        out = OutPath(tmp_path / str(wanted))
+        out = OutPath(tmp_path / str(wanted), edition)
         for run_id in before:
             publish(out, run_id)
-        old = before[-1:] * len(REPORT.stable_names)
+        old = before[-1:] * len(edition.stable_names)
         is_killed = is_killed_at(wanted, partial(publish, out, "8"))
-        assert shown(out) in (old, ["8"] * len(REPORT.stable_names))
+        assert shown(out) in (old, ["8"] * len(edition.stable_names))
         publish(out, "9")
-        assert shown(out) == ["9"] * len(REPORT.stable_names)
+        assert shown(out) == ["9"] * len(edition.stable_names)
         if not is_killed:
             break
     # Links, modes, syncs and renames: publishing takes many steps.

@@ -18,6 +18,11 @@ def first_screen(path: Path) -> str:
     return path.read_text().partition("\n## ")[0]
 
 
+def section(path: Path, heading: str) -> str:
+    """What stands below a heading."""
+    return path.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
 def commands(text: str) -> set[str]:
     """The indented command lines, without their comments."""
     lines = re.findall(r"^    (\S.*)$", text, re.M)
@@ -35,6 +40,13 @@ def test_both_readmes_name_the_same_commands_and_files() -> None:
     assert names(english) == names(spanish) != set()
     images = re.findall(r"\]\(([^)]+\.png)\)", english)
     assert images == re.findall(r"\]\(([^)]+\.png)\)", spanish) != []
+
+
+def test_both_readmes_tell_the_same_of_training_sets() -> None:
+    english = section(ENGLISH, "Training sets")
+    spanish = section(SPANISH, "Conjuntos de entrenamiento")
+    assert commands(english) == commands(spanish) != set()
+    assert names(english) == names(spanish) != set()
 
 
 @pytest.mark.parametrize("path", [ENGLISH, SPANISH], ids=["english", "spanish"])
