@@ -17,11 +17,17 @@ MAX_QUARANTINE_RATE ?=
 ALLOW_INCOMPLETE ?=
 FULL ?=
 REHASH ?=
+MEMORY_LIMIT ?=
+THREADS ?=
+TEMP_DIR ?=
+MAX_TEMP_SIZE ?=
 FROM ?=
 TO ?=
 SCALE ?= 1
 
-ANY_WEEKS = --raw "$(RAW)" --lookback-weeks "$(LOOKBACK)" --lookback-anchor "$(ANCHOR)" \
+RESOURCES = --memory-limit "$(MEMORY_LIMIT)" --threads "$(THREADS)" --temp-dir "$(TEMP_DIR)" \
+	--max-temp-size "$(MAX_TEMP_SIZE)"
+ANY_WEEKS = $(RESOURCES) --raw "$(RAW)" --lookback-weeks "$(LOOKBACK)" --lookback-anchor "$(ANCHOR)" \
 	--max-quarantine-rate "$(MAX_QUARANTINE_RATE)" \
 	$(if $(filter 1 true yes,$(ALLOW_INCOMPLETE)),--allow-incomplete)
 PARAMETERS = $(ANY_WEEKS) --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" --report-weeks "$(WEEKS)"

@@ -124,7 +124,9 @@ def build(raw_path: Path, out_path: Path, node_threads: int) -> Build:
     """Build and publish once, with a parsed project from an earlier build if there is one."""
     job = run(
         [_script("value-props"), "build", "--raw", raw_path, "--out", out_path],
-        VALUE_PROPS_THREADS=str(node_threads),
+        VALUE_PROPS_NODE_THREADS=str(node_threads),
+        # As many as the bare scan and the Polars job take.
+        VALUE_PROPS_THREADS=str(os.cpu_count()),
     )
     steps = {}
     for line in (out_path / "current" / "run.log").read_text().splitlines():

@@ -71,7 +71,12 @@ def build(request: Request) -> Published:
     out = OutPath(request.out_path, request.edition)
     out.prepare()
     run = Run(request, out.work)
-    with ExitStack() as released, exclusive(out.lock, run.run_id), ExitStack() as ended:
+    with (
+        ExitStack() as released,
+        exclusive(out.lock, run.run_id),
+        request.resources.in_force(out.work),
+        ExitStack() as ended,
+    ):
         history.settle(out)
         # Receivers may be slow, and the next run need not wait for them.
         released.callback(tell, run, out, history.last_status(out))
@@ -101,7 +106,10 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
     Raises:
         ValuePropsError: the run could not start.
     """
-    with tempfile.TemporaryDirectory(prefix="value_props_check_") as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix="value_props_check_") as scratch,
+        request.resources.in_force(Path(scratch)),
+    ):
         run = Run(request, Path(scratch))
         run.database.parent.mkdir()
         dbt = _dbt(run, Path(scratch) / "target")

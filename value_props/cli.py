@@ -21,6 +21,7 @@ from value_props.lock import exclusive
 from value_props.parameters import PARAMETERS, check_parameters
 from value_props.project import find_project
 from value_props.published import REPORT, OutPath, edition_at, roll_back
+from value_props.resources import RESOURCES, Resources, resolve
 
 DEFAULT_RAW = Path("data/raw")
 DEFAULT_OUT = Path("data/out")
@@ -41,6 +42,20 @@ def _parameter_options(command: Command, without: Collection[str] = ()) -> Comma
             metavar=None if is_flag else parameter.name.upper(),
             is_flag=is_flag,
             default=False if is_flag else "",
+        )
+        command = option(command)
+    return command
+
+
+def _resource_options(command: Command) -> Command:
+    for resource in reversed(RESOURCES):
+        default = f" Default: {resource.default}." if resource.default else ""
+        option = click.option(
+            resource.flag,
+            resource.name,
+            help=f"{resource.meaning}{default} Also {resource.variable}.",
+            metavar=resource.metavar,
+            default="",
         )
         command = option(command)
     return command
@@ -77,6 +92,7 @@ def cli(context: click.Context, debug: bool) -> None:
 @_raw_option
 @_out_option
 @_parameter_options
+@_resource_options
 @click.option(
     "--make-current", is_flag=True, help="Publish a week older than the published one, too."
 )
@@ -108,7 +124,7 @@ def build(
         trust=Trust.NOTHING if full_refresh else Trust.CONTENTS if rehash else Trust.STAMPS,
     )
     if sample_if_empty:
-        _sample_if_empty(request.raw_path)
+        _sample_if_empty(request.raw_path, request.resources)
     published = job.build(request)
     _tell(published, request.out_path)
 
@@ -125,6 +141,7 @@ def build(
     help="Folder to publish to.",
 )
 @partial(_parameter_options, without=("as_of_date", "week_rule", "report_weeks"))
+@_resource_options
 @click.pass_obj
 def backfill(
     debug: bool, /, first_day: str, last_day: str, raw: str, out: str, **given: Any
@@ -144,6 +161,7 @@ def backfill(
 @cli.command()
 @_raw_option
 @_parameter_options
+@_resource_options
 @click.option("--json", "is_json", is_flag=True, help="Print the profile as JSON.")
 @click.pass_obj
 def check(debug: bool, /, raw: str, is_json: bool, **given: Any) -> None:
@@ -339,12 +357,14 @@ def _complain(lines: list[str], code: int, is_debug: bool) -> None:
 def _request(debug: bool, raw: str, out: str, given: dict[str, Any], make_current: bool) -> Any:
     from value_props.run import Request
 
+    resources = resolve({resource.name: given.pop(resource.name) for resource in RESOURCES})
     given["allow_incomplete"] = "true" if given["allow_incomplete"] else ""
     return Request(
         project=find_project(),
         raw_path=Path(raw) if raw else DEFAULT_RAW,
         out_path=Path(out) if out else DEFAULT_OUT,
         parameters=check_parameters(given),
+        resources=resources,
         make_current=make_current,
         is_debug=debug,
     )
@@ -359,14 +379,14 @@ def _existing_out(out: str) -> OutPath:
     return OutPath(root, edition_at(root) or REPORT)
 
 
-def _sample_if_empty(raw_path: Path) -> None:
+def _sample_if_empty(raw_path: Path, resources: Resources) -> None:
     from value_props.raw_files import PATTERNS
     from value_props.sample import write_sample
 
     names = [path.name for path in raw_path.iterdir()] if raw_path.is_dir() else []
     if any(pattern.fullmatch(name) for pattern in PATTERNS.values() for name in names):
         return
-    write_sample(raw_path)
+    write_sample(raw_path, threads=resources.threads, memory_limit=resources.memory_limit)
     click.echo(f"There was no raw data in {raw_path}: wrote a sample of the public case's shape.")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from value_props.resources import resolve
 
 # Files that clients older than DuckDB 2.0 can open; the same as in profiles.yml.
 CONFIG = {"storage_compatibility_version": "v1.5.0"}
@@ -23,13 +24,12 @@ EXPORT_QUERY = f"select * from marts.fct_prints {EXPORT_ORDER}"  # nosec B608
 def opened(path: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to a run's own file, in UTC; closing it writes the file out.
 
-    Without a path it is one to an empty database in memory.
+    Without a path it is one to an empty database in memory. It keeps to the bounds of the run
+    under way, see resources.py.
     """
-    connection = duckdb.connect(str(path or ":memory:"), config=dict(CONFIG))
+    connection = duckdb.connect(str(path or ":memory:"), config={**CONFIG, **resolve().settings()})
     try:
         connection.execute("set TimeZone = 'UTC'")
-        limit = os.environ.get("VALUE_PROPS_MEMORY_LIMIT", "2GB")
-        connection.execute(f"set memory_limit = {literal(limit)}")
         yield connection
     finally:
         connection.close()

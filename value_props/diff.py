@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Any
 
-import duckdb
-
-from value_props.database import literal
+from value_props.database import literal, opened
 from value_props.published import OutPath
 
 KEY = "print_id"
@@ -30,7 +27,7 @@ def changes(out: OutPath, before: str, after: str) -> list[dict[str, Any]]:
     """
     for run_id in (before, after):
         out.check_kept(run_id)
-    with closing(duckdb.connect()) as connection:
+    with opened(None) as connection:
         for name, run_id in {"before": before, "after": after}.items():
             path = literal(out.runs / run_id / out.edition.mart)
             connection.execute(

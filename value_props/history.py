@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -168,14 +168,14 @@ def last_status(out: OutPath) -> str | None:
     if not folders:
         return None
     path = literal(folders[-1] / "runs.parquet")
-    with closing(duckdb.connect()) as connection, suppress(duckdb.Error, IndexError):
+    with opened(None) as connection, suppress(duckdb.Error, IndexError):
         return str(rows_of(connection, f"select status from {path}")[0]["status"])  # nosec B608
     return None
 
 
 def runs(out: OutPath, limit: int) -> list[dict[str, Any]]:
     """The last runs, the newest first, with the columns of the table `runs` and some sums."""
-    with closing(duckdb.connect()) as connection:
+    with opened(None) as connection:
         _create_tables(connection)
         for table in TABLES:
             _insert_history(connection, table, out)
@@ -256,7 +256,7 @@ def _rolled_back(out: OutPath) -> set[str]:
     newer = [folder for folder in folders if folder.name > current]
     if newer:
         paths = [str(folder / "runs.parquet") for folder in newer]
-        with closing(duckdb.connect()) as connection:
+        with opened(None) as connection:
             found = connection.execute(
                 "select run_id from read_parquet(?) where is_made_current", [paths]
             ).fetchall()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from value_props.environment import environment
 from value_props.errors import ValuePropsError
+from value_props.resources import resolve
 
 EventCallback = Callable[[Any], None]
 
@@ -70,21 +70,6 @@ def find_project() -> Path:
     )
 
 
-@contextmanager
-def environment(**values: str) -> Iterator[None]:
-    """Set variables of the environment, and put back what was there."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 @dataclass
 class Dbt:
     """dbt over one database file and one target folder.
@@ -139,9 +124,7 @@ class Dbt:
 
         with environment(
             VALUE_PROPS_WORK_DB=str(self.database),
-            VALUE_PROPS_TEMP_DIR=os.environ.get(
-                "VALUE_PROPS_TEMP_DIR", str(self.database.parent / "duckdb_temp")
-            ),
+            **resolve().variables(self.database.parent / "duckdb_temp"),
         ):
             outcome = dbtRunner(
                 manifest=self.manifest, callbacks=[on_event] if on_event else []

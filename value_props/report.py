@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -160,7 +159,7 @@ def write(report: Mapping[str, Any], folder: Path) -> None:
 def _write_parquet(report: Mapping[str, Any], path: Path) -> None:
     structure = json.dumps([_DATASET_TYPE])
     run_id = literal(report["run"]["run_id"])
-    with closing(duckdb.connect()) as connection:
+    with opened(None) as connection:
         connection.execute(
             f"create table datasets as select {run_id} as run_id,"  # nosec B608
             f" unnest(from_json(cast(? as json), {literal(structure)}), max_depth := 2)",

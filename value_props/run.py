@@ -15,6 +15,7 @@ from value_props.manifest import made_by, utc_now
 from value_props.project import NodeOutcome
 from value_props.published import DATABASE, REPORT, Edition
 from value_props.raw_files import Trust
+from value_props.resources import Resources, resolve
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Request:
         out_path: folder to publish to.
         parameters: checked texts by name of the var, without the empty ones.
         edition: what to publish.
+        resources: what it may take of the machine.
         make_current: publish a week older than the published one all the same.
         is_debug: keep dbt's debug log.
         trust: in what earlier runs left of the raw files.
@@ -37,6 +39,7 @@ class Request:
     out_path: Path
     parameters: Mapping[str, str]
     edition: Edition = REPORT
+    resources: Resources = field(default_factory=resolve)
     make_current: bool = False
     is_debug: bool = False
     trust: Trust = Trust.STAMPS

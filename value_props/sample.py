@@ -402,12 +402,13 @@ def write_sample(
     *,
     overwrite: bool = False,
     threads: int | None = None,
+    memory_limit: str = MEMORY_LIMIT,
 ) -> SampleSummary:
     """Write prints.json, taps.json and pays.csv to the folder `out`, made if missing.
 
     Rows and users grow linearly with `scale`; 1 is the size of the public case. The same
     `scale` and `seed` give the same bytes, whatever the number of `threads` (default: all
-    cores). The files appear whole or not at all.
+    cores) and the `memory_limit`, such as 2GB. The files appear whole or not at all.
 
     Raises ValueError if `scale` is not from 0.001 to 100, and FileExistsError if one of the
     files is there and `overwrite` is false.
@@ -428,7 +429,7 @@ def write_sample(
     # Inside `out`, so that the renames stay on one file system.
     with tempfile.TemporaryDirectory(prefix=".sample-", dir=out) as scratch:
         drafts = {source: Path(scratch) / name for source, name in FILE_NAMES.items()}
-        with _connect(Path(scratch), threads) as connection:
+        with _connect(Path(scratch), threads, memory_limit) as connection:
             _make_events(connection, scale, users, seed)
             rows = {source: _write(connection, source, draft) for source, draft in drafts.items()}
         for source, draft in drafts.items():
@@ -438,9 +439,9 @@ def write_sample(
     )
 
 
-def _connect(scratch: Path, threads: int | None) -> duckdb.DuckDBPyConnection:
+def _connect(scratch: Path, threads: int | None, memory_limit: str) -> duckdb.DuckDBPyConnection:
     config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": MEMORY_LIMIT,
+        "memory_limit": memory_limit,
         "temp_directory": str(scratch / "spill"),
         # The COPY statements order their rows themselves.
         "preserve_insertion_order": False,

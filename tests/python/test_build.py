@@ -156,7 +156,7 @@ def test_export_gives_the_same_bytes_with_any_number_of_threads(
         )
     written = set()
     for threads in (1, 2, 5):
-        monkeypatch.setitem(database.CONFIG, "threads", str(threads))
+        monkeypatch.setenv("VALUE_PROPS_THREADS", str(threads))
         folder = tmp_path / str(threads)
         folder.mkdir()
         database.export(source, folder)

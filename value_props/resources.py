@@ -1,0 +1,210 @@
+"""What a run may take of the machine: memory, threads, and room for temporary files.
+
+Flags come before the VALUE_PROPS_ variables, these before the defaults, which are those of
+profiles.yml. While a run goes on the variables hold what was resolved, in one spelling: dbt
+parses the project anew when the text of one changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from value_props.environment import environment
+from value_props.errors import ValuePropsError
+from value_props.published import remove_tree
+
+_UNITS = {
+    f"{prefix}{suffix}": base**power
+    for power, prefix in enumerate("KMGT", start=1)
+    for suffix, base in (("B", 1000), ("iB", 1024))
+}
+_BY_LOWER = {unit.lower(): unit for unit in _UNITS}
+# With less DuckDB cannot even join the smallest tables.
+_LEAST_BYTES = 50 * 1000**2
+_MOST_THREADS = 256
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One bound that a user can set.
+
+    Args:
+        name: of the field of Resources.
+        default: used where neither flag nor variable is set.
+        meaning: one line for the help.
+        metavar: what the help calls a value.
+    """
+
+    name: str
+    default: str
+    meaning: str
+    metavar: str
+
+    @property
+    def flag(self) -> str:
+        """Of the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def variable(self) -> str:
+        """Of the environment."""
+        return f"VALUE_PROPS_{self.name.upper()}"
+
+
+RESOURCES = (
+    Resource("memory_limit", "2GB", "Memory that DuckDB takes before it writes to disk.", "SIZE"),
+    Resource(
+        "threads", "2", "How many models and tests run at a time, and DuckDB's threads.", "NUMBER"
+    ),
+    Resource(
+        "temp_dir", "", "Folder for DuckDB's temporary files. Default: the out path.", "FOLDER"
+    ),
+    Resource("max_temp_size", "20GB", "Size of the temporary files at which a run fails.", "SIZE"),
+)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The bounds of a run, checked.
+
+    Args:
+        memory_limit: such as 2GB.
+        threads: of dbt and of DuckDB, 1 to 256.
+        temp_dir: for temporary files; None leaves the place to who opens a database.
+        max_temp_size: such as 20GB.
+    """
+
+    memory_limit: str
+    threads: int
+    temp_dir: Path | None
+    max_temp_size: str
+
+    def settings(self) -> dict[str, str]:
+        """What DuckDB is told when a database is opened."""
+        found = {
+            "memory_limit": self.memory_limit,
+            "threads": str(self.threads),
+            "max_temp_directory_size": self.max_temp_size,
+        }
+        return {**found, "temp_directory": str(self.temp_dir)} if self.temp_dir else found
+
+    def variables(self, temp_dir: Path) -> dict[str, str]:
+        """What profiles.yml reads.
+
+        Args:
+            temp_dir: used where none is given.
+        """
+        return {
+            "VALUE_PROPS_MEMORY_LIMIT": self.memory_limit,
+            "VALUE_PROPS_THREADS": str(self.threads),
+            "VALUE_PROPS_TEMP_DIR": str(self.temp_dir or temp_dir),
+            "VALUE_PROPS_MAX_TEMP_SIZE": self.max_temp_size,
+        }
+
+    @contextmanager
+    def in_force(self, work: Path) -> Iterator[None]:
+        """Bound every connection of a run, and leave none of its temporary files.
+
+        Args:
+            work: folder of the run under way, which no other run uses at the same time.
+
+        Raises:
+            ValuePropsError: the folder for temporary files can't be written.
+        """
+        work = work.absolute()
+        own = work / "duckdb_temp"
+        if self.temp_dir:
+            # Runs that share a folder would take each other's files for theirs.
+            key = hashlib.sha256(str(work).encode()).hexdigest()[:12]
+            own = self.temp_dir / f"value_props_{key}"
+            _check_folder(self.temp_dir)
+            # What a killed run left.
+            remove_tree(own)
+        bounded = Resources(self.memory_limit, self.threads, own, self.max_temp_size)
+        try:
+            with environment(**bounded.variables(own)):
+                yield
+        finally:
+            remove_tree(own)
+
+
+def resolve(given: Mapping[str, str] | None = None) -> Resources:
+    """Take what is given, else what the environment says, else the default.
+
+    Args:
+        given: text by name of the resource; empty means not given.
+
+    Raises:
+        ValuePropsError: a value is not allowed.
+    """
+    texts = {
+        resource.name: (given or {}).get(resource.name, "").strip()
+        or os.environ.get(resource.variable, "").strip()
+        or resource.default
+        for resource in RESOURCES
+    }
+    return Resources(
+        memory_limit=_size("memory_limit", texts, _LEAST_BYTES),
+        threads=_threads(texts),
+        temp_dir=Path(texts["temp_dir"]).absolute() if texts["temp_dir"] else None,
+        max_temp_size=_size("max_temp_size", texts, 0),
+    )
+
+
+def _size(name: str, texts: Mapping[str, str], least: int) -> str:
+    """A size in one spelling: a whole number of the largest unit that allows one."""
+    match = re.fullmatch(r"([0-9]{1,15}(?:[.][0-9]{1,9})?) ?([A-Za-z]{2,3})", texts[name])
+    unit = _BY_LOWER.get(match[2].lower()) if match else None
+    size = Decimal(match[1]) * _UNITS[unit] if match and unit else Decimal(-1)
+    if size < least or size >= 2**63:
+        floor = f", {_spelled(least)} at least" if least else ""
+        raise _refused(
+            name, texts[name], f"a number with KB, MB, GB, TB, KiB, MiB, GiB or TiB{floor}"
+        )
+    return _spelled(int(size))
+
+
+def _spelled(size: int) -> str:
+    for unit, factor in sorted(_UNITS.items(), key=lambda item: -item[1]):
+        if size and size % factor == 0:
+            return f"{size // factor}{unit}"
+    return f"{size // 1000}KB"
+
+
+def _threads(texts: Mapping[str, str]) -> int:
+    text = texts["threads"]
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= _MOST_THREADS:
+        raise _refused("threads", text, f"a whole number from 1 to {_MOST_THREADS}")
+    return int(text)
+
+
+def _refused(name: str, text: str, allowed: str) -> ValuePropsError:
+    [resource] = [resource for resource in RESOURCES if resource.name == name]
+    return ValuePropsError(
+        f"'{text}' is not allowed",
+        f"Parameter {name} ({resource.flag} or {resource.variable})",
+        f"Allowed is {allowed}",
+    )
+
+
+def _check_folder(folder: Path) -> None:
+    reason = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror
+    if reason is None and not os.access(folder, os.W_OK | os.X_OK):
+        reason = "it cannot be written"
+    if reason is not None:
+        raise ValuePropsError(
+            f"'{folder}' cannot hold temporary files ({reason})",
+            "Parameter temp_dir (--temp-dir or VALUE_PROPS_TEMP_DIR)",
+            "Name a folder that can be written",
+        )
