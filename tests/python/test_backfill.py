@@ -181,6 +181,7 @@ def test_a_short_lookback_is_refused_and_the_published_weeks_stay(
     assert shown == ["week=2020-11-16", "week=2020-11-23"]
     assert value_props("rollback", "--out", out).returncode == 0
     assert contents(out) == before
+    assert not (out / "final.csv").is_symlink()
 
 
 def test_a_folder_holds_what_one_command_publishes(published: Path) -> None:
