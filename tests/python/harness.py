@@ -32,6 +32,7 @@ class Pipeline:
     def __post_init__(self) -> None:
         self.raw_path = self.folder / "raw"
         self.raw_path.mkdir()
+        self.parsed = ParsedFiles(self.folder / "parsed")
         self.database = self.folder / "value_props.duckdb"
         self.dbt = Dbt(
             ROOT, self.database, self.folder / "target", {"raw_path": str(self.raw_path)}
@@ -55,9 +56,7 @@ class Pipeline:
             path.unlink()
         self.dbt.dbt_vars = {"raw_path": str(self.raw_path), **dbt_vars}
         raw_files.forget()
-        inventory = raw_files.inspect(
-            self.raw_path, self.folder / "copies", ParsedFiles(self.folder / "parsed")
-        )
+        inventory = raw_files.inspect(self.raw_path, self.folder / "copies", self.parsed)
         raw_files.remember(self.raw_path, inventory)
         try:
             return self.dbt.build(options)

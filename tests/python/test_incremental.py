@@ -1,0 +1,210 @@
+"""Runs that read only what is new give what a full refresh gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import ROOT, Pipeline
+
+from value_props import parsed, raw_files
+from value_props.errors import ValuePropsError
+from value_props.parsed import ParsedFiles
+
+CLEAN = ROOT / "tests" / "fixtures" / "clean"
+HEADER = "pay_date,total,user_id,value_prop"
+RUN_VARS = {"run_date": "2020-12-01"}
+BAD = {"json": '{"day":"2020-11-20"', "csv": "2020-11-20,1.00,,point"}
+# Valid for a run of a later day only.
+LATE = {
+    "json": '{"day":"2020-12-09","event_data":{"position":0,"value_prop":"point"},"user_id":7}',
+    "csv": "2020-12-09,5.5,7,point",
+}
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return Pipeline(tmp_path_factory.mktemp("incremental"))
+
+
+@pytest.fixture(autouse=True)
+def _files_are_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a file that was just written count as one that is over."""
+    monkeypatch.setattr(parsed, "SETTLED_NANOSECONDS", -(10**18))
+
+
+def daily_files() -> dict[str, list[str]]:
+    """The lines of the clean fixture by file, one file a source and five days."""
+    files: dict[str, list[str]] = {}
+    for source, ending in (("prints", "json"), ("taps", "json"), ("pays", "csv")):
+        for line in (CLEAN / f"{source}.{ending}").read_text().splitlines():
+            if line == HEADER:
+                continue
+            day = line[:10] if ending == "csv" else line[8:18]
+            files.setdefault(f"{source}_{(int(day[-2:]) - 1) // 5}.{ending}", []).append(line)
+    return files
+
+
+def write(folder: Path, name: str, lines: list[str]) -> None:
+    text = [HEADER, *lines] if name.endswith("csv") else lines
+    (folder / name).write_text("\n".join(text) + "\n")
+
+
+def change(draw: random.Random, files: dict[str, list[str]], spare: dict[str, list[str]]) -> None:
+    """Add, change or remove a file, or deliver rows again."""
+    name = draw.choice(sorted(files))
+    ending = name.rpartition(".")[2]
+    kind = draw.choice(("add", "change", "remove", "redeliver", "late", "nothing"))
+    if kind == "add" and spare:
+        added = draw.choice(sorted(spare))
+        files[added] = spare.pop(added)
+    elif kind == "change":
+        files[name] = [*files[name][: draw.randrange(1, 20)], BAD[ending]]
+    elif kind == "remove" and sum(other[:4] == name[:4] for other in files) > 1:
+        spare[name] = files.pop(name)
+    elif kind == "redeliver":
+        # Before and after the first delivery, in the order of names.
+        again = f"{name.partition('_')[0]}_{draw.choice('!~')}.{ending}"
+        files[again] = [*files[name][:15], f"{files[name][0]} ", LATE[ending]]
+    elif kind == "late":
+        files[name] = [*files[name], LATE[ending]]
+
+
+def result(pipeline: Pipeline) -> dict[str, Any]:
+    queries = {
+        "quarantine": "from quality.quarantined_rows",
+        "reconciliation": "from quality.row_reconciliation",
+        "drift": "from quality.schema_drift",
+        "weeks": "from marts.fct_value_prop_weeks",
+        "positions": "from marts.fct_position_weeks",
+        "counts": "from staging.stg_row_counts",
+    }
+    found = {name: pipeline.query(f"{sql} order by all") for name, sql in queries.items()}
+    return {**found, "mart": pipeline.mart()}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_any_changes_give_what_a_full_refresh_gives(
+    pipeline: Pipeline, tmp_path: Path, seed: int
+) -> None:
+    draw = random.Random(seed)
+    spare = daily_files()
+    files = {name: spare.pop(name) for name in sorted(spare) if draw.random() < 0.7}
+    for source, ending in (("prints", "json"), ("taps", "json"), ("pays", "csv")):
+        name = f"{source}_3.{ending}"
+        files[name] = files.get(name) or spare.pop(name)
+    kept = pipeline.parsed
+    for number in range(5):
+        shutil.rmtree(pipeline.raw_path)
+        pipeline.raw_path.mkdir()
+        for name, lines in files.items():
+            write(pipeline.raw_path, name, lines)
+        # What one run rejects as too late, another accepts.
+        run_vars = {"run_date": draw.choice(("2020-12-01", "2020-12-08"))}
+        pipeline.run(run_vars)
+        incremental = result(pipeline)
+        pipeline.parsed = ParsedFiles(tmp_path / f"fresh_{number}")
+        pipeline.run(run_vars)
+        pipeline.parsed = kept
+        assert incremental == result(pipeline)
+        change(draw, files, spare)
+
+
+def test_counts_are_those_of_the_rows(pipeline: Pipeline) -> None:
+    for name, lines in daily_files().items():
+        ending = name.rpartition(".")[2]
+        write(pipeline.raw_path, name, [*lines, lines[0], BAD[ending], LATE[ending]])
+    pipeline.run(RUN_VARS)
+    columns = "file_number, quarantine_reason, count(*), "
+    for source, amount in (("prints", "0.00"), ("taps", "0.00"), ("pays", "sum(amount)")):
+        rows = pipeline.query(
+            f"select {columns} {amount} from staging.base_{source}"
+            " where quarantine_reason is null group by all order by all"
+        )
+        counts = pipeline.query(
+            "select file_number, quarantine_reason, sum(row_count), sum(amount)"
+            f" from staging.stg_row_counts where source_name = '{source}'"
+            " and quarantine_reason is null group by all order by all"
+        )
+        assert [tuple(map(str, row)) for row in rows] == [tuple(map(str, row)) for row in counts]
+
+
+def test_only_new_and_changed_files_are_read(tmp_path: Path) -> None:
+    raw, store = tmp_path / "raw", ParsedFiles(tmp_path / "parsed")
+    shutil.copytree(CLEAN, raw)
+    first = raw_files.inspect(raw, tmp_path / "copies", store)
+    assert {file.hash_source for file in first.files} == {"read"}
+    for file in first.files:
+        Path(file.parsed_path).touch()
+    second = raw_files.inspect(raw, tmp_path / "copies", store)
+    assert {file.hash_source for file in second.files} == {"stored"}
+    assert [file.facts for file in second.files] == [file.facts for file in first.files]
+    # The same size and the same time of modification, but other bytes.
+    taps = raw / "taps.json"
+    status = taps.stat()
+    taps.write_bytes(taps.read_bytes().replace(b'"position":0', b'"position":1', 1))
+    os.utime(taps, ns=(status.st_atime_ns, status.st_mtime_ns))
+    third = raw_files.inspect(raw, tmp_path / "copies", store)
+    assert [file.hash_source for file in third.files] == ["stored", "read", "stored"]
+    assert [file.is_parsed for file in third.files] == [True, False, True]
+
+
+def test_a_file_that_changes_while_it_is_parsed_leaves_nothing(tmp_path: Path) -> None:
+    raw, draft, name = tmp_path / "a.json", tmp_path / "x.unfinished", tmp_path / "x"
+    raw.write_text("one")
+    stamp = parsed.stamp_of(raw)
+    draft.touch()
+    raw.write_text("another")
+    with pytest.raises(ValuePropsError, match="changed"):
+        parsed.keep(str(draft), str(name), str(raw), stamp)
+    assert not name.exists()
+
+
+def test_an_unreadable_inventory_only_costs_time(tmp_path: Path) -> None:
+    store = ParsedFiles(tmp_path / "parsed")
+    inventory = raw_files.inspect(CLEAN, tmp_path / "copies", store)
+    (store.folder / "inventory.json").write_text("{")
+    again = raw_files.inspect(CLEAN, tmp_path / "copies", store)
+    assert [file.facts for file in again.files] == [file.facts for file in inventory.files]
+
+
+def test_full_refresh_gives_the_same_bytes_and_the_manifest_tells_what_was_read(
+    tmp_path: Path,
+) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    raw.mkdir()
+    files = daily_files()
+    held_back = files.pop("pays_5.csv")
+    for name, lines in files.items():
+        write(raw, name, lines)
+
+    def build(*options: str) -> dict[str, Any]:
+        command = [str(Path(sys.executable).with_name("value-props")), "build"]
+        given = ["--raw", str(raw), "--out", str(out), "--run-date", "2020-12-01"]
+        answer = subprocess.run(
+            [*command, *given, "--allow-incomplete", *options],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stderr
+        manifest: dict[str, Any] = json.loads((out / "manifest.json").read_text())
+        return manifest
+
+    build()
+    write(raw, "pays_5.csv", held_back)
+    build()
+    incremental = (out / "final.csv").read_bytes()
+    refreshed = build("--full-refresh")
+    assert (out / "final.csv").read_bytes() == incremental
+    assert {row["hash_source"] for row in refreshed["inputs"]} == {"read"}
+    for row in refreshed["inputs"]:
+        assert (out / "parsed" / row["parsed"]).is_file()
