@@ -20,6 +20,8 @@ with
 numbered as (
     select * replace (coalesce(line_number, file_row_number + 1) as line_number)
     from {{ draft_rows(draft) }}
+    -- A blank line may hold the place of one that comes with its number.
+    where is_valid or quarantine_reason is not null
 ),
 
 suspects as (

@@ -17,8 +17,9 @@ counted as (
     select
         row_counts.source_name,
         row_counts.file_number,
-        sum(case when row_counts.quarantine_reason is null then row_counts.row_count end)
-            as rows_kept,
+        sum(
+            case when row_counts.quarantine_reason is null then row_counts.row_count end
+        ) as rows_kept,
         sum(
             case
                 when
@@ -28,7 +29,9 @@ counted as (
             end
         ) as rows_up_to_cut_off,
         sum(
-            case when row_counts.quarantine_reason is not null then row_counts.row_count end
+            case
+                when row_counts.quarantine_reason is not null then row_counts.row_count
+            end
         ) as rows_quarantined,
         sum(
             case
