@@ -121,9 +121,9 @@ def run(command: Sequence[str | Path], **environment: str) -> Job:
 
 
 def build(raw_path: Path, out_path: Path, node_threads: int) -> Build:
-    """Build and publish once, with a parsed project from an earlier build if there is one."""
+    """Build and publish once, reading all raw files; the parsed project may be an earlier one."""
     job = run(
-        [_script("value-props"), "build", "--raw", raw_path, "--out", out_path],
+        [_script("value-props"), "build", "--raw", raw_path, "--out", out_path, "--full-refresh"],
         VALUE_PROPS_NODE_THREADS=str(node_threads),
         # As many as the bare scan and the Polars job take.
         VALUE_PROPS_THREADS=str(os.cpu_count()),
