@@ -12,7 +12,7 @@ lookbacks as (
     group by all
 ),
 
--- The days that any lookback reads: a file of rows without one of them is not opened.
+-- The days that any lookback reads: of a file without one of them no row is read.
 span as (
     select
         min(lookback_start_date) as first_date,
