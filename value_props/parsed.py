@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -92,11 +91,7 @@ class ParsedFiles:
         A file counts as unchanged while its size and its times of modification and of change
         are the same.
         """
-        return {
-            path: Facts(**entry["facts"])
-            for path, entry in self._inventory().items()
-            if entry["stamp"] == stamp_of(Path(path))
-        }
+        return {path: Facts(**entry["facts"]) for path, entry in self._unchanged().items()}
 
     def remember(self, facts: Mapping[str, Facts], stamps: Mapping[str, str], read_at: int) -> None:
         """Keep the facts of raw files that were read just now.
@@ -106,11 +101,7 @@ class ParsedFiles:
             stamps: likewise, from before the reading.
             read_at: when the reading began, in nanoseconds since the epoch.
         """
-        inventory = {
-            path: entry
-            for path, entry in self._inventory().items()
-            if entry["stamp"] == stamp_of(Path(path))
-        }
+        inventory = self._unchanged()
         for path, found in facts.items():
             stamp = stamps[path]
             inventory.pop(path, None)
@@ -138,6 +129,13 @@ class ParsedFiles:
             if folder != self.folder and not any(folder.glob("*/*.parquet")):
                 remove_tree(folder)
 
+    def _unchanged(self) -> dict[str, dict[str, Any]]:
+        return {
+            path: entry
+            for path, entry in self._inventory().items()
+            if entry["stamp"] == stamp_of(Path(path))
+        }
+
     def _inventory(self) -> dict[str, dict[str, Any]]:
         path = self.folder / "inventory.json"
         try:
@@ -163,11 +161,6 @@ def parser_version() -> str:
     return digest.hexdigest()[:16]
 
 
-def now() -> int:
-    """The time now, in nanoseconds since the epoch, as file systems tell it."""
-    return time.time_ns()
-
-
 def keep(draft: str, name: str, raw_path: str, stamp: str) -> bool:
     """Give a parsed file its name once it is whole and on the disk; remove its other drafts.
 
@@ -182,11 +175,7 @@ def keep(draft: str, name: str, raw_path: str, stamp: str) -> bool:
     """
     source, target = Path(draft), Path(name)
     if stamp_of(Path(raw_path)) != stamp:
-        raise ValuePropsError(
-            "it changed while the run was reading it",
-            f"Raw file {raw_path}",
-            "Run again when its delivery is over",
-        )
+        raise changed(raw_path)
     counts = target.with_name(f"{target.name}{COUNTS}")
     # The counts first: where there are rows, there are counts.
     drafts = {counts.with_name(f"{counts.name}{UNFINISHED}"): counts, source: target}
@@ -198,6 +187,15 @@ def keep(draft: str, name: str, raw_path: str, stamp: str) -> bool:
     for leftover in target.parent.glob(f"{target.name}{UNFINISHED}*"):
         leftover.unlink()
     return True
+
+
+def changed(raw_path: str) -> ValuePropsError:
+    """The error that a raw file is no longer the one that was hashed."""
+    return ValuePropsError(
+        "it changed while the run was reading it",
+        f"Raw file {raw_path}",
+        "Run again when its delivery is over",
+    )
 
 
 def stamp_of(path: Path) -> str:

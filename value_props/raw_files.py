@@ -19,6 +19,7 @@ import json
 import os
 import re
 import stat
+import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ class RawFile(Facts):
         file_number: 1-based place among the source's files, in order of code points.
         file_name: without folder.
         file_path: as the user would name it.
-        read_path: what the engine reads, as a glob pattern that matches one file.
+        read_path: what the engine reads: the file itself, or a copy.
         parsed_path: where its rows are once they are parsed.
         is_parsed: whether they are there already.
         stamp: size and times before it was read.
@@ -135,7 +136,7 @@ class Inventory:
         """
         for file_path, stamp in self.stamps.items():
             if _stamp(Path(file_path)) != stamp:
-                raise _changed(file_path)
+                raise parsed.changed(file_path)
 
 
 class Trust(Enum):
@@ -217,7 +218,7 @@ def find_raw_files(raw_path: Path) -> list[RawFile]:
                     file_number=number,
                     file_name=name,
                     file_path=str(path),
-                    read_path=_glob_escaped(path),
+                    read_path=str(path.absolute()),
                 )
             )
     return files
@@ -243,7 +244,7 @@ def inspect(
     Raises:
         ValuePropsError: a file that must stop the run.
     """
-    read_at = parsed.now()
+    read_at = time.time_ns()
     files = find_raw_files(raw_path)
     stamps = {file.file_path: _stamp(Path(file.file_path)) for file in files}
     for file in files:
@@ -415,7 +416,7 @@ def _count_and_copy(file: RawFile, path: Path, copies_path: Path) -> None:
             if hard_line:
                 file.hard_lines.append(hard_line)
             copy.write((b"" if hard_line else line) + b"\n")
-    file.read_path = _glob_escaped(copy_path)
+    file.read_path = str(copy_path.absolute())
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -509,9 +510,9 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     try:
         status = path.stat()
     except OSError as error:
-        raise _changed(str(path)) from error
+        raise parsed.changed(str(path)) from error
     if not stat.S_ISREG(status.st_mode):
-        raise _changed(str(path))
+        raise parsed.changed(str(path))
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
@@ -521,16 +522,3 @@ def _broken_gzip(path: Path, fault: object) -> ValuePropsError:
         f"Raw file {path}",
         "Fetch the file again",
     )
-
-
-def _changed(file_path: str) -> ValuePropsError:
-    return ValuePropsError(
-        "it changed while the run was reading it",
-        f"Raw file {file_path}",
-        "Run again when its delivery is over",
-    )
-
-
-def _glob_escaped(path: Path) -> str:
-    """The absolute path as a pattern for DuckDB that matches just this file."""
-    return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))

@@ -37,6 +37,12 @@
 {% endmacro %}
 
 
+{#- A path as a pattern that matches this file alone: its wildcards are in brackets. -#}
+{% macro as_pattern(path) -%}
+    {{ as_literal(modules.re.sub('([*?\\[])', '[\\1]', path)) }}
+{%- endmacro %}
+
+
 {% macro as_literal(text) -%}
     '{{ text | replace("'", "''") }}'
 {%- endmacro %}

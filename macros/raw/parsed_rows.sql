@@ -13,15 +13,12 @@
         cast(file_index + 1 as integer) as file_number,
         coalesce(line_number, file_row_number + 1) as line_number,
         * exclude (line_number, file_row_number)
-    from read_parquet(
-        [{{ parsed_paths(source_name) }}], file_row_number = true, union_by_name = false
-    )
+    from read_parquet([{{ parsed_paths(source_name) }}], file_row_number = true)
     where coalesce(quarantine_reason <> 'header', event_date is not null)
 {% endmacro %}
 
 
-{#- In the order of the files; each path stands for itself once its wildcards are in
-    brackets. -#}
+{#- In the order of the files. -#}
 {% macro parsed_paths(source_name, kind='') %}
     {%- set paths = [] -%}
     {%- if execute and load_relation(ref('raw_files')) is not none -%}
@@ -30,9 +27,7 @@
             ~ source_name ~ "' order by file_number"
         ) -%}
         {%- for path in found.columns[0].values() -%}
-            {%- do paths.append(
-                as_literal(modules.re.sub('([*?\\[])', '[\\1]', path) ~ kind)
-            ) -%}
+            {%- do paths.append(as_pattern(path ~ kind)) -%}
         {%- endfor -%}
     {%- endif -%}
     {{ return(paths | join(', ')) }}

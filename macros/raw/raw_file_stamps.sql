@@ -5,18 +5,14 @@
 {% endmacro %}
 
 
-{#- The reader takes a literal list of patterns, so the paths are looked up first; a
-    path stands for itself once its wildcards are in brackets. Nothing is read of the
-    files: the reader opens them for their size and time only. -#}
+{#- The reader takes a literal list of patterns, so the paths are looked up first. Nothing
+    is read of the files: the reader opens them for their size and time only. -#}
 {% macro duckdb__raw_file_stamps() %}
     {%- set patterns = [] -%}
     {%- if execute and load_relation(ref('raw_files')) is not none -%}
-        {%- set found = run_query(
-            "select regexp_replace(file_path, '([*?\\[])', '[\\1]', 'g') from "
-            ~ ref('raw_files')
-        ) -%}
-        {%- for pattern in found.columns[0].values() -%}
-            {%- do patterns.append("'" ~ pattern | replace("'", "''") ~ "'") -%}
+        {%- set found = run_query("select file_path from " ~ ref('raw_files')) -%}
+        {%- for path in found.columns[0].values() -%}
+            {%- do patterns.append(as_pattern(path)) -%}
         {%- endfor -%}
     {%- endif -%}
     select

@@ -8,7 +8,7 @@
         cast(null as bigint) as line_number,
         line,
         true as is_readable
-    from read_csv({{ as_literal(file['read_path']) }}, {{ line_reader_options() }})
+    from read_csv({{ as_pattern(file['read_path']) }}, {{ line_reader_options() }})
     {% if file['has_hard_lines'] %}
     union all
 
