@@ -1,0 +1,54 @@
+-- A print or tap has no id; its day, user, value prop and position are its key. One that
+-- was delivered twice and counted twice would change each feature of that user, and one
+-- whose every delivery was set aside as a duplicate would be gone. Asked are the days that
+-- the report and its lookbacks read.
+with
+
+run_window as (
+    select * from {{ ref('int_run_window') }}
+),
+
+deliveries as (
+    select
+        'prints' as source_name,
+        event_date,
+        user_id,
+        value_prop,
+        position,
+        quarantine_reason
+    from {{ ref('base_prints') }}
+    union all
+    select
+        'taps' as source_name,
+        event_date,
+        user_id,
+        value_prop,
+        position,
+        quarantine_reason
+    from {{ ref('base_taps') }}
+),
+
+kept as (
+    select
+        deliveries.source_name,
+        deliveries.event_date,
+        deliveries.user_id,
+        deliveries.value_prop,
+        deliveries.position,
+        sum(case when deliveries.quarantine_reason is null then 1 else 0 end) as times_kept
+    from deliveries
+    inner join run_window
+        on
+            deliveries.event_date
+            between run_window.first_lookback_date and run_window.as_of_date
+    where coalesce(deliveries.quarantine_reason, 'duplicate') = 'duplicate'
+    group by
+        deliveries.source_name,
+        deliveries.event_date,
+        deliveries.user_id,
+        deliveries.value_prop,
+        deliveries.position
+)
+
+select * from kept
+where times_kept <> 1
