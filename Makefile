@@ -24,6 +24,7 @@ MAX_TEMP_SIZE ?=
 FROM ?=
 TO ?=
 SCALE ?= 1
+SCALES ?= 0.1 1 10
 
 RESOURCES = --memory-limit "$(MEMORY_LIMIT)" --threads "$(THREADS)" --temp-dir "$(TEMP_DIR)" \
 	--max-temp-size "$(MAX_TEMP_SIZE)"
@@ -33,7 +34,7 @@ ANY_WEEKS = $(RESOURCES) --raw "$(RAW)" --lookback-weeks "$(LOOKBACK)" --lookbac
 PARAMETERS = $(ANY_WEEKS) --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" --report-weeks "$(WEEKS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build backfill check test lint format deps docs serve-docs sample bench lock clean
+.PHONY: help build backfill check test lint format deps docs serve-docs sample bench bench-daily lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -76,8 +77,11 @@ serve-docs: docs ## Serve the docs site on 127.0.0.1:8080
 sample: $(VENV)/run ## Write sample data to RAW (default data/raw): SCALE=1
 	@$(BIN)/value-props sample --scale $(SCALE) --out "$(or $(RAW),data/raw)"
 
-bench: $(VENV)/dev deps ## Measure a build beside a bare scan and a Polars job: SCALE=10
-	@$(BIN)/python benchmarks/bench.py --scale $(SCALE)
+bench: $(VENV)/dev deps ## Measure builds beside a bare scan and a Polars job: SCALES="0.1 1 10"
+	@$(BIN)/python benchmarks/bench.py --scales $(SCALES)
+
+bench-daily: $(VENV)/dev deps ## Measure the run that adds one day to 60 and to 120 days
+	@$(BIN)/python benchmarks/daily.py
 
 lock: $(VENV)/dev ## Resolve the two requirements files anew
 	$(BIN)/python -m pip install --quiet uv

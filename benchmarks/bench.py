@@ -1,7 +1,7 @@
 """`make bench`: what a build costs, beside the bare scan and a Polars job on the same files.
 
-Every job runs in a process of its own. Its resident memory, with that of its children, is
-sampled all along, so that the peak of each step is known as well as that of the whole.
+Each scale's figures replace those that benchmarks/results.json and the table of the README
+hold of it.
 """
 
 from __future__ import annotations
@@ -9,172 +9,171 @@ from __future__ import annotations
 import argparse
 import datetime
 import filecmp
+import importlib.metadata
 import json
 import os
-import re
+import platform
 import shutil
-import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
+from jobs import ROOT, Build, Job, build, run
+from operators import slowest_operators
 from rich.console import Console
 from rich.table import Table
 
+from value_props.resources import resolve
 from value_props.sample import write_sample
 
-ROOT = Path(__file__).resolve().parents[1]
-SAMPLE_SECONDS = 0.02
 MEGABYTE = 1_000_000
-# A line of run.log that ends a step.
-STEP = re.compile(r"(?P<moment>\S+) INFO step=(?P<name>\w+) seconds=(?P<seconds>[\d.]+)")
+RESULTS = ROOT / "benchmarks" / "results.json"
+README = ROOT / "README.md"
+# Between these two lines its table stands.
+TABLE_BEGINS, TABLE_ENDS = "<!-- bench -->\n", "<!-- /bench -->\n"
+HEADINGS = (
+    "scale",
+    "raw MB",
+    "bare scan s",
+    "Polars s",
+    "build s",
+    "build ÷ Polars",
+    "SQL ÷ scan",
+    "peak MB",
+    "spilled MB",
+)
+# They read the raw files before their own SQL.
+PARSERS = {"raw_files", "base_redeliveries", "base_pays"}
+VERSIONS = ("dbt-core", "dbt-duckdb", "duckdb", "polars")
 
 
-@dataclass(frozen=True)
-class Span:
-    """From one moment to another, seconds since the epoch."""
-
-    start: float
-    end: float
-
-    @property
-    def seconds(self) -> float:
-        """Its length."""
-        return self.end - self.start
-
-
-@dataclass
-class Job:
-    """A finished process.
+def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
+    """Run all the jobs on the files of a folder, and print what each of them took.
 
     Args:
-        span: from its start to its end.
-        cpu_seconds: of it and its children.
-        samples: (moment, resident bytes of it and its children).
+        console: to print on.
+        raw_path: folder of the raw files.
+        scratch: a new folder.
+
+    Returns:
+        The figures: seconds, bytes, and ratios of seconds within this run.
     """
-
-    span: Span
-    cpu_seconds: float
-    samples: list[tuple[float, int]] = field(repr=False)
-
-    def peak(self, spans: Iterable[Span] = ()) -> int:
-        """The most resident bytes within the spans; 0 where none was long enough to be seen."""
-        wanted = list(spans) or [self.span]
-        return max(
-            (
-                size
-                for moment, size in self.samples
-                if any(span.start <= moment <= span.end for span in wanted)
-            ),
-            default=0,
-        )
-
-
-@dataclass(frozen=True)
-class Build:
-    """A finished `value-props build`: its job, its steps by name, and dbt's nodes by kind."""
-
-    job: Job
-    steps: dict[str, Span]
-    nodes: dict[str, list[Span]]
-
-    def node_seconds(self, kind: str) -> float:
-        """Seconds of all nodes of a kind."""
-        return sum(span.seconds for span in self.nodes.get(kind, []))
-
-
-def run(command: Sequence[str | Path], **environment: str) -> Job:
-    """Run a command in the project's root and follow it.
-
-    Raises:
-        SystemExit: it failed; what it said is on stderr.
-    """
-    usage = os.times()
-    start = time.time()
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=said,
-            stderr=said,
-        )
-        samples: list[tuple[float, int]] = []
-        sampler = threading.Thread(target=_sample, args=(process, samples))
-        sampler.start()
-        code = process.wait()
-        end = time.time()
-        sampler.join()
-        if code:
-            said.seek(0)
-            sys.exit(f"{said.read()}\n{command[0]} failed with exit code {code}")
-    after = os.times()
-    cpu_seconds = (
-        after.children_user - usage.children_user + after.children_system - usage.children_system
-    )
-    return Job(Span(start, end), cpu_seconds, samples)
-
-
-def build(raw_path: Path, out_path: Path, node_threads: int) -> Build:
-    """Build and publish once, reading all raw files; the parsed project may be an earlier one."""
-    job = run(
-        [_script("value-props"), "build", "--raw", raw_path, "--out", out_path, "--full-refresh"],
-        VALUE_PROPS_NODE_THREADS=str(node_threads),
-        # As many as the bare scan and the Polars job take.
-        VALUE_PROPS_THREADS=str(os.cpu_count()),
-    )
-    steps = {}
-    for line in (out_path / "current" / "run.log").read_text().splitlines():
-        if match := STEP.match(line):
-            end = _moment(match["moment"])
-            steps[match["name"]] = Span(end - float(match["seconds"]), end)
-    results = json.loads((out_path / ".cache/dbt/run_results.json").read_text())["results"]
-    nodes: dict[str, list[Span]] = {}
-    for result in results:
-        kind = result["unique_id"].partition(".")[0]
-        nodes.setdefault(kind, []).extend(
-            Span(_moment(timing["started_at"]), _moment(timing["completed_at"]))
-            for timing in result["timing"]
-        )
-    return Build(job, steps, nodes)
-
-
-def report(console: Console, raw_path: Path, scratch: Path) -> None:
-    """Run all the jobs on the files of a folder, and print what each of them took."""
     python = Path(sys.executable)
+    # As many as the bare scan and the Polars job take.
+    threads = os.cpu_count() or 1
     for name in ("scan", "polars"):
         (scratch / name).mkdir()
     tiny_path = ROOT / "tests" / "fixtures" / "clean"
 
-    console.print("Bare scan, Polars job, then five builds …")
+    console.print("Bare scan, Polars job, then four builds …")
     scan = run([python, "benchmarks/bare_scan.py", "--raw", raw_path, "--out", scratch / "scan"])
     rival = run(
         [python, "benchmarks/polars_job.py", "--raw", raw_path, "--out", scratch / "polars"]
     )
-    # The first build of an out path parses the whole project, which later ones do not.
-    build(tiny_path, scratch / "tiny", 1)
-    tiny = build(tiny_path, scratch / "tiny", 1)
-    build(raw_path, scratch / "out", 2)
-    # One node at a time, so that the seconds of a node are its own.
-    split = build(raw_path, scratch / "out", 1)
-    whole = build(raw_path, scratch / "out", 2)
+    # The first build of an out path parses the whole project, which later ones do not. One node
+    # at a time, so that the seconds of a node are its own.
+    full = "--full-refresh"
+    build(tiny_path, scratch / "tiny", full, threads=threads, node_threads=1)
+    tiny = build(tiny_path, scratch / "tiny", full, threads=threads, node_threads=1)
+    split = build(raw_path, scratch / "out", full, threads=threads, node_threads=1)
+    whole = build(raw_path, scratch / "out", full, threads=threads)
 
     if not filecmp.cmp(scratch / "polars/final.csv", scratch / "out/final.csv", shallow=False):
         sys.exit("the Polars job and the build disagree on final.csv")
-    console.print(_table(scan, rival, whole.job, tiny.job))
     # What the nodes take beyond those of the small fixture.
     sql = {kind: split.node_seconds(kind) - tiny.node_seconds(kind) for kind in ("model", "test")}
-    console.print(_steps(split, sql))
-    console.print(f"SQL of all models ÷ bare scan: {sql['model'] / scan.span.seconds:.1f}")
-    console.print(f"Whole build ÷ Polars job: {whole.job.span.seconds / rival.span.seconds:.1f}")
+    console.print(_jobs_table(scan, rival, whole.job, tiny.job))
+    console.print(_steps_table(whole, split, sql))
+    models = {
+        node["unique_id"].rpartition(".")[2]: node
+        for node in split.nodes
+        if node["unique_id"].startswith("model.")
+    }
+    slowest = sorted(set(models) - PARSERS, key=lambda name: -models[name]["execution_time"])[:3]
+    memory_limit = resolve().memory_limit
+    bounds = {
+        name: slowest_operators(
+            scratch / "out/value_props.duckdb", models[name]["compiled_code"], threads, memory_limit
+        )
+        for name in slowest
+    }
+    console.print(_bounds_table(bounds, models))
+    figures = {
+        "raw_bytes": sum(path.stat().st_size for path in raw_path.iterdir()),
+        "rows_in_mart": json.loads((scratch / "out/manifest.json").read_text())["rows_in_mart"],
+        "memory_limit": memory_limit,
+        "threads": threads,
+        "seconds": {
+            "bare_scan": round(scan.span.seconds, 2),
+            "polars": round(rival.span.seconds, 2),
+            "build": round(whole.job.span.seconds, 2),
+            "build_of_the_small_fixture": round(tiny.job.span.seconds, 2),
+            "sql_of_models": round(sql["model"], 2),
+            "sql_of_tests": round(sql["test"], 2),
+        },
+        "steps": {name: round(span.seconds, 2) for name, span in whole.steps.items()},
+        "models": {name: round(node["execution_time"], 2) for name, node in models.items()},
+        "slowest_models": bounds,
+        "peak_bytes": {
+            "bare_scan": scan.peak(),
+            "polars": rival.peak(),
+            "build": whole.job.peak(),
+        },
+        "spilled_bytes": whole.job.spilled,
+        "build_to_polars": round(whole.job.span.seconds / rival.span.seconds, 2),
+        "sql_to_bare_scan": round(sql["model"] / scan.span.seconds, 2),
+    }
+    console.print(f"SQL of all models ÷ bare scan: {figures['sql_to_bare_scan']:.1f}")
+    console.print(f"Whole build ÷ Polars job: {figures['build_to_polars']:.1f}")
+    console.print(f"Temporary files: {whole.job.spilled / MEGABYTE:,.0f} MB at most")
+    return figures
 
 
-def _table(scan: Job, rival: Job, whole: Job, tiny: Job) -> Table:
+def markdown(figures: dict[str, dict[str, Any]]) -> str:
+    """The table of the README: a row a scale."""
+    lines = [f"| {' | '.join(HEADINGS)} |", "|--:" * len(HEADINGS) + "|"]
+    for scale, found in figures.items():
+        seconds = found["seconds"]
+        cells = (
+            scale,
+            f"{found['raw_bytes'] / MEGABYTE:,.0f}",
+            *(f"{seconds[name]:.1f}" for name in ("bare_scan", "polars", "build")),
+            f"{found['build_to_polars']:.1f}",
+            f"{found['sql_to_bare_scan']:.1f}",
+            f"{found['peak_bytes']['build'] / MEGABYTE:,.0f}",
+            f"{found['spilled_bytes'] / MEGABYTE:,.0f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def write(figures: dict[str, dict[str, Any]]) -> None:
+    """Keep the figures in results.json, with those of other scales, and in the README."""
+    known = json.loads(RESULTS.read_text())["scales"] if RESULTS.exists() else {}
+    scales = dict(sorted({**known, **figures}.items(), key=lambda item: float(item[0])))
+    RESULTS.write_text(json.dumps({"scales": scales}, indent=1) + "\n")
+    before, _, rest = README.read_text().partition(TABLE_BEGINS)
+    after = rest.partition(TABLE_ENDS)[2]
+    README.write_text(f"{before}{TABLE_BEGINS}{markdown(scales)}{TABLE_ENDS}{after}")
+
+
+def machine() -> dict[str, Any]:
+    """Where and when the figures were measured, and with what."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "cores": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in VERSIONS},
+        },
+    }
+
+
+def _jobs_table(scan: Job, rival: Job, whole: Job, tiny: Job) -> Table:
     table = Table("whole jobs")
     for heading in ("seconds", "CPU seconds", "peak MB"):
         table.add_column(heading, justify="right")
@@ -193,72 +192,68 @@ def _table(scan: Job, rival: Job, whole: Job, tiny: Job) -> Table:
     return table
 
 
-def _steps(split: Build, sql: dict[str, float]) -> Table:
-    """Where the seconds of a build go, with those of its SQL by kind of node."""
-    table = Table("one build, one node at a time")
+def _steps_table(whole: Build, split: Build, sql: dict[str, float]) -> Table:
+    """Where the seconds of a build go; those of its SQL from one that ran a node at a time."""
+    table = Table("one build")
     for heading in ("seconds", "peak MB"):
         table.add_column(heading, justify="right")
-
-    def add(name: str, seconds: float, spans: list[Span]) -> None:
-        peak = split.job.peak(spans) if spans else 0
-        table.add_row(name, f"{seconds:.1f}", f"{peak / MEGABYTE:,.0f}" if peak else "")
-
-    steps = split.steps
-    add(
-        "hash and count the raw files, beside the parse",
-        steps["inspect"].seconds,
-        [steps["inspect"]],
+    names = {
+        "inspect": "hash and count the raw files, beside the parse",
+        "parse": "dbt: start, and load the parsed project",
+        "dbt": "dbt: models and tests, two at a time",
+        "export": "export of final.csv and final.parquet",
+    }
+    for step, name in names.items():
+        span = whole.steps[step]
+        peak = whole.job.peak([span])
+        table.add_row(name, f"{span.seconds:.1f}", f"{peak / MEGABYTE:,.0f}" if peak else "")
+    others = whole.job.span.seconds - sum(
+        whole.steps[name].seconds for name in ("parse", "dbt", "export")
     )
-    add("dbt: start, and load the parsed project", steps["parse"].seconds, [steps["parse"]])
+    table.add_row("all else: start of Python, gate, manifest, switch", f"{others:.1f}", "")
     for kind, seconds in sql.items():
-        add(f"dbt: SQL of the {kind}s", seconds, split.nodes[kind])
-    add("dbt: its own work for each node", steps["dbt"].seconds - sum(sql.values()), [])
-    add("export of final.csv and final.parquet", steps["export"].seconds, [steps["export"]])
-    others = split.job.span.seconds - sum(
-        steps[name].seconds for name in ("parse", "dbt", "export")
-    )
-    add("all else: start of Python, gate, manifest, switch", others, [])
-    add("sum", split.job.span.seconds, [split.job.span])
+        peak = split.job.peak(split.spans(kind))
+        table.add_row(
+            f"SQL of the {kind}s, one at a time", f"{seconds:.1f}", f"{peak / MEGABYTE:,.0f}"
+        )
     return table
 
 
-def _sample(process: subprocess.Popen[bytes], samples: list[tuple[float, int]]) -> None:
-    root = psutil.Process(process.pid)
-    while process.poll() is None:
-        try:
-            family = [root, *root.children(recursive=True)]
-            samples.append((time.time(), sum(one.memory_info().rss for one in family)))
-        except psutil.Error:
-            continue
-        time.sleep(SAMPLE_SECONDS)
-
-
-def _moment(text: str) -> float:
-    return datetime.datetime.fromisoformat(text).timestamp()
-
-
-def _script(name: str) -> Path:
-    return Path(sys.executable).with_name(name)
+def _bounds_table(bounds: dict[str, list[dict[str, Any]]], models: dict[str, Any]) -> Table:
+    table = Table(
+        "slowest models after the parse", "seconds", "slowest operators: share of the model, rows"
+    )
+    for name, operators in bounds.items():
+        told = "\n".join(
+            f"{one['share']:.0%} {one['operator']} {one['rows']:,} {one['on'][:60]}"
+            for one in operators
+        )
+        table.add_row(name, f"{models[name]['execution_time']:.1f}", told)
+    return table
 
 
 def main() -> None:
-    """Make the data if it is not there, and print the report."""
+    """Make the data if it is not there, measure each scale, and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", type=float, default=10, help="times the public case")
+    parser.add_argument(
+        "--scales", type=float, nargs="+", default=[0.1, 1, 10], help="times the public case"
+    )
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "bench")
     arguments = parser.parse_args()
-    raw_path = arguments.data / f"scale_{arguments.scale:g}"
-    console = Console(width=100)
-    if not raw_path.is_dir():
-        console.print(f"Writing sample data of scale {arguments.scale:g} to {raw_path} …")
-        write_sample(raw_path, arguments.scale)
-    size = sum(path.stat().st_size for path in raw_path.iterdir())
-    console.print(f"Raw data: {raw_path}, {size / MEGABYTE:,.0f} MB")
-    scratch = Path(tempfile.mkdtemp(prefix="bench_", dir=arguments.data))
-    try:
-        report(console, raw_path, scratch)
-    finally:
-        shutil.rmtree(scratch)
+    console = Console(width=110)
+    for scale in sorted(arguments.scales):
+        raw_path = arguments.data / f"scale_{scale:g}"
+        if not raw_path.is_dir():
+            console.print(f"Writing sample data of scale {scale:g} to {raw_path} …")
+            write_sample(raw_path, scale)
+        size = sum(path.stat().st_size for path in raw_path.iterdir())
+        console.rule(f"Scale {scale:g}: {raw_path}, {size / MEGABYTE:,.0f} MB")
+        scratch = Path(tempfile.mkdtemp(prefix="bench_", dir=arguments.data))
+        try:
+            figures = {**machine(), **measure(console, raw_path, scratch)}
+        finally:
+            shutil.rmtree(scratch)
+        write({f"{scale:g}": figures})
 
 
 if __name__ == "__main__":
