@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,22 +91,38 @@ def result(pipeline: Pipeline) -> dict[str, Any]:
     return {**found, "mart": pipeline.mart()}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_any_changes_give_what_a_full_refresh_gives(
-    pipeline: Pipeline, tmp_path: Path, seed: int
-) -> None:
-    draw = random.Random(seed)
+def kill_a_build(raw: Path, store: ParsedFiles, seconds: float) -> None:
+    """Build beside the parsed files, and kill it some time after it began to parse."""
+    command = [str(Path(sys.executable).with_name("value-props")), "build"]
+    paths = ["--raw", str(raw), "--out", str(store.root.parent)]
+    known = set(store.folder.rglob("*.parquet*"))
+    with subprocess.Popen([*command, *paths], cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        while set(store.folder.rglob("*.parquet*")) <= known:
+            assert process.poll() is None, "the build ended and parsed nothing"
+            time.sleep(0.01)
+        time.sleep(seconds)
+        process.kill()
+
+
+def test_any_changes_give_what_a_full_refresh_gives(pipeline: Pipeline, tmp_path: Path) -> None:
+    draw = random.Random(2)
     spare = daily_files()
     files = {name: spare.pop(name) for name in sorted(spare) if draw.random() < 0.7}
     for source, ending in (("prints", "json"), ("taps", "json"), ("pays", "csv")):
         name = f"{source}_3.{ending}"
         files[name] = files.get(name) or spare.pop(name)
-    kept = pipeline.parsed
+    kept = pipeline.parsed = ParsedFiles(tmp_path / "out" / "parsed")
     for number in range(5):
+        if number == 3:
+            # A file a source that no run has read, for the run that is killed.
+            for source, ending in (("prints", "json"), ("taps", "json"), ("pays", "csv")):
+                files[f"{source}_new.{ending}"] = [*files[f"{source}_3.{ending}"][:20], BAD[ending]]
         shutil.rmtree(pipeline.raw_path)
         pipeline.raw_path.mkdir()
         for name, lines in files.items():
             write(pipeline.raw_path, name, lines)
+        if number == 3:
+            kill_a_build(pipeline.raw_path, kept, draw.uniform(0, 0.4))
         # What one run rejects as too late, another accepts.
         run_vars = {"run_date": draw.choice(("2020-12-01", "2020-12-08"))}
         pipeline.run(run_vars)
