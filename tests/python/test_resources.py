@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from harness import ROOT
 from test_build import CLEAN, RUN_DATE
 
@@ -156,6 +157,29 @@ def test_temporary_files_lie_in_the_folder_and_are_gone_after_the_run(tmp_path: 
             )
             assert any(own.iterdir())
     assert list((tmp_path / "temp").iterdir()) == []
+
+
+def test_a_run_goes_on_once_it_has_written_temporary_files(tmp_path: Path) -> None:
+    """DuckDB then refuses to be told where they go, even the same place."""
+    spilled: list[int] = []
+
+    def spill(event: Any) -> None:
+        if event.info.name != "NodeFinished" or spilled:
+            return
+        connection = DuckDBConnectionManager.env().conn.cursor()
+        connection.execute(
+            "create temp table spilled as select md5(cast(i as varchar)) as text"
+            " from range(3000000) as numbers (i)"
+        )
+        found = connection.execute("select count(*) from duckdb_temporary_files()").fetchall()
+        spilled.extend(row[0] for row in found)
+
+    with Resources("60MB", 1, None, "1GB").in_force(tmp_path):
+        dbt = Dbt(ROOT, tmp_path / "a.duckdb", tmp_path / "target", {"raw_path": str(CLEAN)})
+        dbt.parse()
+        outcomes = dbt.build(("--select", "run_parameters", "raw_files", *MODELS_ONLY), spill)
+    assert spilled != [0]
+    assert [outcome.status for outcome in outcomes] == ["success", "success"]
 
 
 def test_flags_of_a_build_reach_its_connections(
