@@ -8,11 +8,6 @@
 --     duckdb -readonly data/dev.duckdb
 --     attach 'data/out/value_props.duckdb' as published (read_only);
 --     .read target/compiled/value_props/analyses/what_changed_since_published.sql
-{% set published_weeks = api.Relation.create(
-    database='published',
-    schema=ref('fct_value_prop_weeks').schema,
-    identifier=ref('fct_value_prop_weeks').identifier,
-) %}
 with
 
 built as (
@@ -20,7 +15,7 @@ built as (
 ),
 
 published as (
-    select * from {{ published_weeks }}
+    select * from published.{{ ref('fct_value_prop_weeks').include(database=false) }}
 ),
 
 compared as (
