@@ -38,9 +38,9 @@ joined as (
 )
 
 select
-    cast(print_id as varchar) as print_id,
+    cast(print_id as string) as print_id,
     week_start_date,
-    cast(iso_week as varchar) as iso_week,
+    cast(iso_week as string) as iso_week,
     print_date,
     user_id,
     value_prop,

@@ -58,7 +58,7 @@ covered as (
 select
     week_start_date,
     iso_week,
-    cast(source_name as varchar) as source_name,
+    cast(source_name as string) as source_name,
     lookback_start_date,
     lookback_end_date,
     days_in_lookback,

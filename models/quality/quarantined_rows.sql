@@ -36,7 +36,7 @@ bad_lines as (
 
 named as (
     select
-        cast(bad_lines.source_name as varchar) as source_name,
+        cast(bad_lines.source_name as string) as source_name,
         raw_files.file_name,
         bad_lines.line_number,
         bad_lines.quarantine_reason,

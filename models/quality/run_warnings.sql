@@ -14,7 +14,7 @@ empty_files as (
 unknown_value_props as (
     select
         'unknown_value_prop' as rule,
-        cast(null as varchar) as source_name,
+        cast(null as string) as source_name,
         activity_days.value_prop as subject,
         sum(activity_days.prints + activity_days.taps + activity_days.payments)
             as row_count
@@ -67,8 +67,8 @@ all_warnings as (
 )
 
 select
-    cast(rule as varchar) as rule,
-    cast(source_name as varchar) as source_name,
-    cast(subject as varchar) as subject,
+    cast(rule as string) as rule,
+    cast(source_name as string) as source_name,
+    cast(subject as string) as subject,
     cast(row_count as bigint) as row_count
 from all_warnings

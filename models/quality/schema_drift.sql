@@ -46,7 +46,7 @@ all_drift as (
 )
 
 select
-    cast(source_name as varchar) as source_name,
+    cast(source_name as string) as source_name,
     file_name,
     field_name,
     row_count

@@ -57,11 +57,11 @@ all_counts as (
 )
 
 select
-    cast(source_name as varchar) as source_name,
+    cast(source_name as string) as source_name,
     file_number,
     event_date,
     value_prop,
-    cast(quarantine_reason as varchar) as quarantine_reason,
+    cast(quarantine_reason as string) as quarantine_reason,
     cast(row_count as bigint) as row_count,
     cast(amount as decimal(38, 2)) as amount,
     cast(users_in_file as bigint) as users_in_file

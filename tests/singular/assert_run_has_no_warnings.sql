@@ -17,7 +17,7 @@ all_warnings as (
     select
         rule,
         source_name,
-        cast(missing_date as varchar) as subject,
+        cast(missing_date as string) as subject,
         cast(0 as bigint) as row_count
     from findings
     union all
