@@ -21,7 +21,7 @@ rated as (
         counted.rows_read,
         counted.rows_bad,
         case
-            when counted.rows_read = 0 then 0
+            when counted.rows_read = 0 then cast(0 as double)
             else cast(counted.rows_bad as double) / counted.rows_read
         end as quarantine_rate,
         limits.max_quarantine_rate,
