@@ -18,7 +18,7 @@ summed as (
         sum(prints) as prints,
         sum(clicked_prints) as clicked_prints
     from position_weeks
-    group by all
+    group by position
 ),
 
 rated as (

@@ -22,7 +22,7 @@ rated as (
         cast(count(*) filter (where is_clicked) as double) / count(*)
             as click_through_rate
     from prints
-    group by all
+    group by prior_activity
 )
 
 select * from rated

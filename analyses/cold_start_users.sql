@@ -15,7 +15,7 @@ users as (
         count(*) filter (where is_clicked) as clicked_prints,
         sum(prior_views + prior_clicks + prior_payments) = 0 as is_cold
     from prints
-    group by all
+    group by week_start_date, user_id
 ),
 
 kinds as (
@@ -26,7 +26,7 @@ kinds as (
         sum(prints) as prints,
         sum(clicked_prints) as clicked_prints
     from users
-    group by all
+    group by week_start_date, is_cold
 ),
 
 rated as (

@@ -13,7 +13,7 @@ users as (
         max(prior_clicks) as prior_clicks,
         max(prior_payments) as prior_payments
     from {{ ref('fct_prints') }}
-    group by all
+    group by value_prop, user_id, week_start_date
 ),
 
 counted as (
@@ -28,7 +28,7 @@ counted as (
             where prior_clicks = 0 and prior_views > 0 and prior_payments > 0
         ) as users_who_only_saw_and_paid
     from users
-    group by all
+    group by value_prop
 ),
 
 rated as (

@@ -13,7 +13,7 @@ counted as (
         count(*) as prints,
         count(*) filter (where is_clicked) as clicked_prints
     from prints
-    group by all
+    group by cast(date_trunc('week', print_date) as date), value_prop, position
 )
 
 select * from counted

@@ -17,7 +17,7 @@ taps as (
         value_prop,
         position
     from {{ ref('stg_taps') }}
-    group by all
+    group by tap_date, user_id, value_prop, position
 ),
 
 prints_up_to_cut_off as (

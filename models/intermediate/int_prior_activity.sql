@@ -9,7 +9,7 @@ lookbacks as (
         lookback_start_date,
         lookback_end_date
     from {{ ref('int_report_prints') }}
-    group by all
+    group by user_id, value_prop, lookback_start_date, lookback_end_date
 ),
 
 -- The days that any lookback reads: of a file without one of them no row is read.
@@ -45,7 +45,7 @@ summed as (
             and activity.value_prop = lookbacks.value_prop
             and activity.activity_date >= lookbacks.lookback_start_date
             and activity.activity_date < lookbacks.lookback_end_date
-    group by all
+    group by lookbacks.user_id, lookbacks.value_prop, lookbacks.lookback_end_date
 )
 
 select * from summed

@@ -14,7 +14,7 @@ activity_days as (
     from {{ ref('int_activity_days') }} as int_activity_days
     inner join run_window
         on int_activity_days.activity_date <= run_window.as_of_date
-    group by all
+    group by int_activity_days.activity_date
 ),
 
 by_source as (

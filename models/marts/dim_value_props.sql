@@ -17,7 +17,7 @@ seen as (
     from {{ ref('int_activity_days') }} as activity_days
     inner join run_window
         on activity_days.activity_date <= run_window.as_of_date
-    group by all
+    group by activity_days.value_prop
 ),
 
 joined as (

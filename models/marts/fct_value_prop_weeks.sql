@@ -20,7 +20,7 @@ clicked as (
         value_prop,
         sum(clicked_prints) as clicked_prints
     from {{ ref('int_print_weeks') }}
-    group by all
+    group by week_start_date, value_prop
 ),
 
 complete_weeks as (
@@ -33,7 +33,7 @@ complete_weeks as (
             activity_days.activity_date
             between weeks.week_start_date and weeks.week_end_date
             and activity_days.prints > 0
-    group by all
+    group by weeks.week_start_date
 ),
 
 activity_weeks as (
@@ -53,7 +53,11 @@ activity_weeks as (
         on
             activity_days.activity_date
             between weeks.week_start_date and weeks.week_end_date
-    group by all
+    group by
+        weeks.week_start_date,
+        weeks.iso_week,
+        weeks.is_over,
+        activity_days.value_prop
 ),
 
 joined as (

@@ -21,7 +21,7 @@ last_days as (
     from (select distinct source_name from {{ ref('raw_files') }}) as sources
     left join {{ ref('int_source_days') }} as source_days
         on sources.source_name = source_days.source_name
-    group by all
+    group by sources.source_name
 ),
 
 no_prints_at_all as (

@@ -16,7 +16,7 @@ first_days as (
         source_name,
         min(activity_date) as first_date
     from {{ ref('int_source_days') }}
-    group by all
+    group by source_name
 ),
 
 sources as (

@@ -12,7 +12,7 @@ counted as (
         cast(sum(rows_read) as bigint) as rows_read,
         cast(sum(rows_quarantined - rows_duplicate) as bigint) as rows_bad
     from {{ ref('row_reconciliation') }}
-    group by all
+    group by source_name
 ),
 
 rated as (

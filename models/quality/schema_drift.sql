@@ -19,7 +19,7 @@ counted_keys as (
         field_name,
         count(*) as row_count
     from unknown_keys
-    group by all
+    group by source_name, file_number, field_name
 ),
 
 named_keys as (

@@ -34,7 +34,7 @@ shared_days as (
         source_name,
         event_date
     from days_of_files
-    group by all
+    group by source_name, event_date
     having count(*) > 1
 ),
 
@@ -56,7 +56,7 @@ repeated_events as (
         position,
         min(file_number) as first_file_number
     from events_of_shared_days
-    group by all
+    group by source_name, event_date, user_id, value_prop, position
     having count(*) > 1
 ),
 

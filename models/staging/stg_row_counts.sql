@@ -18,7 +18,7 @@ redelivered as (
         value_prop,
         count(*) as row_count
     from {{ ref('base_redeliveries') }}
-    group by all
+    group by source_name, file_number, event_date, value_prop
 ),
 
 without_redelivered as (

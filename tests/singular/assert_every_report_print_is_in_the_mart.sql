@@ -19,7 +19,7 @@ valid_prints as (
         on
             stg_prints.print_date
             between run_window.first_week_start_date and run_window.last_report_day
-    group by all
+    group by stg_prints.print_date, stg_prints.value_prop, stg_prints.position
 ),
 
 mart_prints as (
@@ -30,7 +30,7 @@ mart_prints as (
         count(*) as prints,
         sum(cast(user_id as decimal(38, 0))) as sum_of_user_ids
     from {{ ref('fct_prints') }}
-    group by all
+    group by print_date, value_prop, position
 ),
 
 differences as (

@@ -86,7 +86,14 @@ without_the_future as (
             and lookbacks.value_prop = source_rows.value_prop
             and {{ days_between('source_rows.row_date', 'lookbacks.lookback_end_date') }}
             between 1 and lookbacks.days_in_lookback
-    group by all
+    group by
+        lookbacks.user_id,
+        lookbacks.value_prop,
+        lookbacks.lookback_end_date,
+        lookbacks.prior_views,
+        lookbacks.prior_clicks,
+        lookbacks.prior_payments,
+        lookbacks.prior_amount
 ),
 
 differences as (

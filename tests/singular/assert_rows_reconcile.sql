@@ -34,7 +34,7 @@ base_counts as (
         file_number,
         count(*) as base_rows
     from base_rows
-    group by all
+    group by source_name, file_number
 ),
 
 listed_counts as (
@@ -44,7 +44,7 @@ listed_counts as (
         count(*) as listed_rows,
         max(line_number) as last_listed_line
     from {{ ref('quarantined_rows') }}
-    group by all
+    group by source_name, file_name
 ),
 
 reconciliation as (

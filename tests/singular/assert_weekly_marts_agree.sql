@@ -10,7 +10,7 @@ print_counts as (
         count(*) as prints,
         count(*) filter (where is_clicked) as clicked_prints
     from {{ ref('fct_prints') }}
-    group by all
+    group by week_start_date, value_prop
 ),
 
 position_counts as (
@@ -20,7 +20,7 @@ position_counts as (
         sum(prints) as prints,
         sum(clicked_prints) as clicked_prints
     from {{ ref('fct_position_weeks') }}
-    group by all
+    group by week_start_date, value_prop
 ),
 
 value_prop_weeks as (

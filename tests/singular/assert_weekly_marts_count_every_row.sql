@@ -7,7 +7,7 @@ valid_rows as (
         source_name,
         sum(rows_up_to_cut_off) as row_count
     from {{ ref('row_reconciliation') }}
-    group by all
+    group by source_name
 ),
 
 mart_rows as (
