@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SPARK_VENV := .venv-spark
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 # Parameters of a build; empty means the default.
@@ -34,7 +35,7 @@ ANY_WEEKS = $(RESOURCES) --raw "$(RAW)" --lookback-weeks "$(LOOKBACK)" --lookbac
 PARAMETERS = $(ANY_WEEKS) --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" --report-weeks "$(WEEKS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build backfill check test lint format deps docs serve-docs sample bench bench-daily lock clean
+.PHONY: help build backfill check spark test test-spark lint format deps docs serve-docs sample bench bench-daily lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -52,6 +53,11 @@ check: $(VENV)/run deps ## Check parameters and raw files, print a profile; same
 
 test: $(VENV)/dev deps lint ## Run every check
 	$(BIN)/python -m pytest
+
+test-spark: $(VENV)/dev $(SPARK_VENV)/run deps ## Run the tests that need Java: Spark, and a cluster of it
+	$(BIN)/python -m pytest -m spark
+
+spark: $(SPARK_VENV)/run ## Install dbt over Spark into .venv-spark, beside DuckDB
 
 lint: $(VENV)/dev deps ## Formatting, lint, types, security
 	$(BIN)/ruff format --check .
@@ -83,15 +89,16 @@ bench: $(VENV)/dev deps ## Measure builds beside a bare scan and a Polars job: S
 bench-daily: $(VENV)/dev deps ## Measure the run that adds one day to 60 and to 120 days
 	@$(BIN)/python benchmarks/daily.py
 
-lock: $(VENV)/dev ## Resolve the two requirements files anew
+lock: $(VENV)/dev ## Resolve the three requirements files anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra dev --output-file requirements-dev.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra spark --constraint requirements-dev.txt --output-file requirements-spark.txt pyproject.toml
 
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header
 
 clean: ## Remove what was installed and built; data/ stays
-	rm -rf $(VENV) dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(VENV) $(SPARK_VENV) dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -104,4 +111,11 @@ $(VENV)/run: $(VENV)/bin/python requirements.txt pyproject.toml
 
 $(VENV)/dev: $(VENV)/run requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+$(SPARK_VENV)/run: requirements-spark.txt pyproject.toml
+	@echo "Installing into $(SPARK_VENV)"
+	@$(PYTHON) -m venv $(SPARK_VENV)
+	@$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-spark.txt
+	@$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
