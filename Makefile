@@ -24,29 +24,33 @@ TEMP_DIR ?=
 MAX_TEMP_SIZE ?=
 FROM ?=
 TO ?=
+STORE ?=
 SCALE ?= 1
 SCALES ?= 0.1 1 10
 
 RESOURCES = --memory-limit "$(MEMORY_LIMIT)" --threads "$(THREADS)" --temp-dir "$(TEMP_DIR)" \
 	--max-temp-size "$(MAX_TEMP_SIZE)"
+TRUST = $(if $(filter 1 true yes,$(FULL)),--full-refresh) $(if $(filter 1 true yes,$(REHASH)),--rehash)
 ANY_WEEKS = $(RESOURCES) --raw "$(RAW)" --lookback-weeks "$(LOOKBACK)" --lookback-anchor "$(ANCHOR)" \
 	--max-quarantine-rate "$(MAX_QUARANTINE_RATE)" \
 	$(if $(filter 1 true yes,$(ALLOW_INCOMPLETE)),--allow-incomplete)
 PARAMETERS = $(ANY_WEEKS) --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" --report-weeks "$(WEEKS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build backfill check spark test test-spark lint format deps docs serve-docs sample bench bench-daily lock clean
+.PHONY: help build backfill load check spark test test-spark lint format deps docs serve-docs sample bench bench-daily lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: $(VENV)/run deps ## Build and publish: RAW= OUT= AS_OF= WEEK_RULE= WEEKS= LOOKBACK= ANCHOR= …
 	@$(BIN)/value-props build --sample-if-empty --out "$(OUT)" $(PARAMETERS) \
-		$(if $(filter 1 true yes,$(FULL)),--full-refresh) \
-		$(if $(filter 1 true yes,$(REHASH)),--rehash)
+		$(TRUST)
 
 backfill: $(VENV)/run deps ## Publish each week of a span to data/backfill: FROM=<Monday> TO=<Sunday>
 	@$(BIN)/value-props backfill --from "$(FROM)" --to "$(TO)" --out "$(OUT)" $(ANY_WEEKS)
+
+load: $(VENV)/run deps ## Parse the raw files as build does, and export their rows for Spark: STORE=
+	@$(BIN)/value-props load --to "$(STORE)" --raw "$(RAW)" --out "$(OUT)" $(RESOURCES) $(TRUST)
 
 check: $(VENV)/run deps ## Check parameters and raw files, print a profile; same parameters
 	@$(BIN)/value-props check $(PARAMETERS)

@@ -22,7 +22,7 @@ from value_props.ending import (
     write_report,
 )
 from value_props.errors import ExitCode, ValuePropsError
-from value_props.gate import Verdict, judge
+from value_props.gate import Verdict, judge, refuse_errors
 from value_props.lock import exclusive
 from value_props.logs import NodeProgress, log_file, logger, step
 from value_props.manifest import write_manifest
@@ -42,6 +42,8 @@ PROFILE_OPTIONS = (
     "+schema_drift",
     "+lookback_coverage",
 )
+# What parses the raw files before it reads them.
+PARSE_OPTIONS = (*MODELS_ONLY, "--select", "+base_redeliveries", "+base_pays")
 # A run writes less than it reads; gzip hides some ten times its size.
 GZIP_FACTOR = 10
 DISK_FLOOR_BYTES = 200 << 20
@@ -125,6 +127,18 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
             "lookback": "select * from quality.lookback_coverage order by all",
         }
         return {name: database.rows(run.database, sql) for name, sql in queries.items()}, verdict
+
+
+def parse_raw_files(run: Run, out: OutPath) -> None:
+    """Find the raw files, and parse those that are new; the run's database lists them.
+
+    Raises:
+        ValuePropsError: a raw file stops the run.
+    """
+    dbt = _dbt(run, out.cache / "dbt")
+    with _inspected(run, dbt, ParsedFiles(out.parsed)) as inventory:
+        refuse_errors(_run_dbt(run, dbt, PARSE_OPTIONS))
+        inventory.check_unchanged()
 
 
 def _build_and_judge(run: Run, out: OutPath) -> Verdict:

@@ -26,6 +26,7 @@ from value_props.resources import RESOURCES, Resources, resolve
 DEFAULT_RAW = Path("data/raw")
 DEFAULT_OUT = Path("data/out")
 DEFAULT_BACKFILL = Path("data/backfill")
+DEFAULT_STORE = Path("data/store")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -59,6 +60,15 @@ def _resource_options(command: Command) -> Command:
         )
         command = option(command)
     return command
+
+
+def _trust_options(command: Command) -> Command:
+    command = click.option(
+        "--full-refresh", is_flag=True, help="Read and parse every raw file again."
+    )(command)
+    return click.option(
+        "--rehash", is_flag=True, help="Hash every raw file, whatever its size and times say."
+    )(command)
 
 
 _raw_option = click.option(
@@ -96,10 +106,7 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option(
     "--make-current", is_flag=True, help="Publish a week older than the published one, too."
 )
-@click.option(
-    "--rehash", is_flag=True, help="Hash every raw file, whatever its size and times say."
-)
-@click.option("--full-refresh", is_flag=True, help="Read and parse every raw file again.")
+@_trust_options
 @click.option(
     "--sample-if-empty", is_flag=True, help="Write sample data first if there is no raw file."
 )
@@ -117,11 +124,9 @@ def build(
 ) -> None:
     """Build the marts, run the gate, and publish; only new and changed raw files are read."""
     from value_props import build as job
-    from value_props.raw_files import Trust
 
     request = replace(
-        _request(debug, raw, out, given, make_current),
-        trust=Trust.NOTHING if full_refresh else Trust.CONTENTS if rehash else Trust.STAMPS,
+        _request(debug, raw, out, given, make_current), trust=_trust(rehash, full_refresh)
     )
     if sample_if_empty:
         _sample_if_empty(request.raw_path, request.resources)
@@ -156,6 +161,47 @@ def backfill(
     request = _request(debug, raw, out or str(DEFAULT_BACKFILL), {**given, **span}, True)
     request = replace(request, edition=BACKFILL)
     _tell(job.build(request), request.out_path)
+
+
+@cli.command()
+@click.option(
+    "--to",
+    "store",
+    default="",
+    envvar="VALUE_PROPS_STORE",
+    metavar="FOLDER",
+    help=f"Store to load. Default: {DEFAULT_STORE}. Also VALUE_PROPS_STORE.",
+)
+@_raw_option
+@click.option(
+    "--out",
+    default="",
+    metavar="FOLDER",
+    help=f"Folder that a build publishes to; it shares its parsed files. Default: {DEFAULT_OUT}.",
+)
+@_resource_options
+@_trust_options
+@click.pass_obj
+def load(
+    debug: bool,
+    /,
+    store: str,
+    raw: str,
+    out: str,
+    rehash: bool,
+    full_refresh: bool,
+    **given: Any,
+) -> None:
+    """Parse the raw files as a build does, and export the rows for Spark; publish nothing."""
+    from value_props import load as job
+
+    request = replace(_request(debug, raw, out, given, False), trust=_trust(rehash, full_refresh))
+    folder = Path(store) if store else DEFAULT_STORE
+    loaded = job.load(request, job.Store(folder))
+    click.echo(
+        f"{folder} holds {loaded.files:,} raw files:"
+        f" {loaded.written:,} written, {loaded.removed:,} removed."
+    )
 
 
 @cli.command()
@@ -358,7 +404,7 @@ def _request(debug: bool, raw: str, out: str, given: dict[str, Any], make_curren
     from value_props.run import Request
 
     resources = resolve({resource.name: given.pop(resource.name) for resource in RESOURCES})
-    given["allow_incomplete"] = "true" if given["allow_incomplete"] else ""
+    given["allow_incomplete"] = "true" if given.get("allow_incomplete") else ""
     return Request(
         project=find_project(),
         raw_path=Path(raw) if raw else DEFAULT_RAW,
@@ -368,6 +414,12 @@ def _request(debug: bool, raw: str, out: str, given: dict[str, Any], make_curren
         make_current=make_current,
         is_debug=debug,
     )
+
+
+def _trust(rehash: bool, full_refresh: bool) -> Any:
+    from value_props.raw_files import Trust
+
+    return Trust.NOTHING if full_refresh else Trust.CONTENTS if rehash else Trust.STAMPS
 
 
 def _existing_out(out: str) -> OutPath:

@@ -49,7 +49,7 @@ def judge(
     Raises:
         ValuePropsError: a model could not be built (exit code CANNOT_RUN).
     """
-    _refuse_errors(outcomes)
+    refuse_errors(outcomes)
     tests: dict[str, int] = defaultdict(int)
     for outcome in outcomes:
         if outcome.kind in ("test", "unit_test"):
@@ -81,7 +81,12 @@ def drift_warnings(path: Path, run_id: str) -> list[str]:
     return [f"Drift: {row['message']}" for row in found]
 
 
-def _refuse_errors(outcomes: Sequence[NodeOutcome]) -> None:
+def refuse_errors(outcomes: Sequence[NodeOutcome]) -> None:
+    """Stop where a model could not be built.
+
+    Raises:
+        ValuePropsError: it names the first (exit code CANNOT_RUN).
+    """
     errors = [outcome for outcome in outcomes if outcome.status == "error"]
     if errors:
         first = errors[0]

@@ -173,13 +173,18 @@ def recall_or_inspect(
     return remembered or inspect(raw_path, copies_path, parsed_files, trust)
 
 
+def is_remote(path: Path) -> bool:
+    """Whether it was written as the address of a bucket; Path makes one slash of two."""
+    return bool(re.match(r"\w+:/", str(path)))
+
+
 def find_raw_files(raw_path: Path) -> list[RawFile]:
     """List the files of the three sources, not yet read.
 
     Raises:
         ValuePropsError: no folder, no file for a source, or a file beside its own .gz.
     """
-    if "://" in str(raw_path) or re.match(r"\w+:/\w", str(raw_path)):
+    if is_remote(raw_path):
         raise ValuePropsError(
             "only folders of this machine can be read",
             f"Raw path {raw_path}",

@@ -1,0 +1,212 @@
+"""Load a store: the parsed raw files, as another engine than DuckDB reads them.
+
+    store/
+      raw_files.parquet               which files there are, one row a file; replaced last
+      prints/<file_key>.parquet       the rows of one, with file_key and line_number filled in
+      prints_counts/<file_key>.parquet    how many it has by day, value prop and judgement
+      .unfinished/                    of the load under way; swept by the next one
+
+A file_key names the parser, the source and the content, so a file is never changed. Readers take
+the files that the list names and no others: until the list is replaced they see the old ones.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from value_props import build, database, history
+from value_props.database import literal
+from value_props.errors import ExitCode, ValuePropsError
+from value_props.lock import exclusive
+from value_props.logs import step
+from value_props.parsed import COUNTS, parser_version
+from value_props.published import REPORT, OutPath, edition_at, remove_tree, sync
+from value_props.raw_files import SOURCES, Trust, is_remote
+from value_props.run import Request, Run
+
+LIST = "raw_files.parquet"
+_FILE_NAME = re.compile(rf"[0-9a-f]+_({'|'.join(SOURCES)})_[0-9a-f]{{64}}\.parquet")
+_LIST_QUERY = """
+    select *, {version} || '_' || source_name || '_' || content_sha256 as file_key
+    from staging.raw_files
+    order by source_name, file_number
+"""
+# A line's number is its place where none is written down; the rows of blank lines and headers,
+# which hold the places, are not needed beyond here.
+_ROWS_QUERY = """
+    select
+        {file_key} as file_key,
+        coalesce(line_number, file_row_number + 1) as line_number,
+        * exclude (line_number, file_row_number)
+    from read_parquet({path}, file_row_number = true)
+    where coalesce(quarantine_reason <> 'header', event_date is not null)
+"""
+_COUNTS_QUERY = "select {file_key} as file_key, * from read_parquet({path})"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load did.
+
+    Args:
+        files: raw files that the store holds now.
+        written: of these, those that it did not hold before.
+        removed: raw files that it holds no more.
+    """
+
+    files: int
+    written: int
+    removed: int
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of a store."""
+
+    root: Path
+
+    @property
+    def unfinished(self) -> Path:
+        """Where files are written before they get their names; readers do not look there."""
+        return self.root / ".unfinished"
+
+    @property
+    def lock(self) -> Path:
+        """The lock file: runs of several out paths may load one store."""
+        return self.root / ".lock"
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises:
+            ValuePropsError: they can't be made, or hold what no load wrote.
+        """
+        if is_remote(self.root):
+            raise self._refused("only a folder of this machine can be loaded")
+        try:
+            for folder in self._folders():
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._refused(f"the folder cannot be made ({error.strerror})") from error
+        for path in self._files():
+            if not _FILE_NAME.fullmatch(path.name):
+                raise self._refused(f"readers would take {path} for rows, and no load wrote it")
+
+    def fill(self, run_database: Path, trust: Trust) -> Loaded:
+        """Export the raw files that a run parsed. Call it under the lock.
+
+        Args:
+            run_database: of that run.
+            trust: under NOTHING files are written again that are there already.
+        """
+        remove_tree(self.unfinished)
+        self.unfinished.mkdir()
+        with database.opened(run_database) as connection:
+            version = literal(parser_version())
+            connection.execute(f"create temp table listed as {_LIST_QUERY.format(version=version)}")
+            listed = database.rows_of(connection, "from listed")
+            exports = self._exports(listed)
+            new = [path for path in exports if trust == Trust.NOTHING or not path.exists()]
+            for path in new:
+                self._write(connection, exports[path], path)
+            # What the list names has to be on the disk before the list is.
+            for folder in self._folders():
+                sync(folder)
+            self._write(connection, "from listed", self.root / LIST)
+            sync(self.root)
+        old = [path for path in self._files() if path not in exports]
+        for path in old:
+            path.unlink()
+        remove_tree(self.unfinished)
+        return Loaded(len(listed), _count_keys(new), _count_keys(old))
+
+    def _exports(self, listed: list[dict[str, Any]]) -> dict[Path, str]:
+        """Which files the list needs, and the query that each holds the rows of."""
+        return {
+            self.root / folder / f"{row['file_key']}.parquet": query.format(
+                file_key=literal(row["file_key"]),
+                path=literal(glob.escape(row["parsed_path"] + kind)),
+            )
+            for row in listed
+            for folder, kind, query in (
+                (f"{row['source_name']}_counts", COUNTS, _COUNTS_QUERY),
+                (row["source_name"], "", _ROWS_QUERY),
+            )
+        }
+
+    def _folders(self) -> list[Path]:
+        return [self.root / f"{source}{kind}" for source in SOURCES for kind in ("", "_counts")]
+
+    def _files(self) -> list[Path]:
+        """What readers find; they skip hidden files."""
+        found = [path for folder in self._folders() for path in folder.iterdir()]
+        return [path for path in found if not path.name.startswith(".")]
+
+    def _write(self, connection: duckdb.DuckDBPyConnection, query: str, target: Path) -> None:
+        draft = self.unfinished / target.name
+        connection.execute(f"copy ({query}) to {literal(draft)} (format parquet, compression zstd)")
+        draft.chmod(0o444)
+        sync(draft)
+        draft.replace(target)
+
+    def _refused(self, what: str) -> ValuePropsError:
+        return ValuePropsError(
+            what,
+            f"Store {self.root}",
+            "Name an empty folder with --to, or one that was loaded before",
+        )
+
+
+@contextmanager
+def _exporting(store: Store) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        raise ValuePropsError(
+            f"the parsed files could not be exported ({error})",
+            f"Store {store.root}",
+            "See that the folder can be written and has room, and run again; what readers find"
+            " is whole",
+            ExitCode.NOT_PUBLISHED,
+        ) from error
+
+
+def _count_keys(files: Sequence[Path]) -> int:
+    """How many raw files they are of."""
+    return len({path.name for path in files})
+
+
+def load(request: Request, store: Store) -> Loaded:
+    """Find and parse the raw files as a build does, and bring the store to their state.
+
+    Raises:
+        ValuePropsError: the raw files or the store stop it; the store is as it was.
+    """
+    out = OutPath(request.out_path, edition_at(request.out_path) or REPORT)
+    out.prepare()
+    store.prepare()
+    run = Run(request, out.work)
+    with (
+        exclusive(out.lock, run.run_id),
+        exclusive(store.lock, run.run_id),
+        request.resources.in_force(out.work),
+    ):
+        history.settle(out)
+        out.sweep()
+        run.database.parent.mkdir(parents=True)
+        try:
+            build.parse_raw_files(run, out)
+            with step("load", run.seconds) as fields, _exporting(store):
+                loaded = store.fill(run.database, request.trust)
+                fields.update(vars(loaded))
+        finally:
+            remove_tree(out.work)
+    return loaded
