@@ -1,0 +1,29 @@
+"""Runs dbt for another process, as often as it asks: one Spark application for several builds.
+
+Each line of standard input is a JSON list, the arguments of dbt; each line of standard output tells
+whether they succeeded. All else goes to standard error. It needs dbt and nothing of this project.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from dbt.cli.main import dbtRunner
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for line in sys.stdin:
+        outcome = dbtRunner().invoke(json.loads(line))
+        if outcome.exception:
+            sys.stderr.write(f"{outcome.exception}\n")
+        answers.write(json.dumps(outcome.success) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
