@@ -42,9 +42,14 @@ def test_both_readmes_name_the_same_commands_and_files() -> None:
     assert images == re.findall(r"\]\(([^)]+\.png)\)", spanish) != []
 
 
-def test_both_readmes_tell_the_same_of_training_sets() -> None:
-    english = section(ENGLISH, "Training sets")
-    spanish = section(SPANISH, "Conjuntos de entrenamiento")
+@pytest.mark.parametrize(
+    ("english_heading", "spanish_heading"),
+    [("Training sets", "Conjuntos de entrenamiento"), ("On Spark", "En Spark")],
+)
+def test_both_readmes_tell_the_same_below_a_heading(
+    english_heading: str, spanish_heading: str
+) -> None:
+    english, spanish = section(ENGLISH, english_heading), section(SPANISH, spanish_heading)
     assert commands(english) == commands(spanish) != set()
     assert names(english) == names(spanish) != set()
 
