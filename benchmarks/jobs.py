@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
-SAMPLE_SECONDS = 0.02
+SAMPLE_SECONDS = 0.1
 # A line of run.log that ends a step.
 STEP = re.compile(r"(?P<moment>\S+) INFO step=(?P<name>\w+) seconds=(?P<seconds>[\d.]+)")
 

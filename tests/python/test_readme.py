@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -52,6 +53,17 @@ def test_both_readmes_tell_the_same_below_a_heading(
     english, spanish = section(ENGLISH, english_heading), section(SPANISH, spanish_heading)
     assert commands(english) == commands(spanish) != set()
     assert names(english) == names(spanish) != set()
+
+
+def test_the_table_of_the_benchmark_is_that_of_its_figures() -> None:
+    table = section(ENGLISH, "How fast").partition("<!-- bench -->\n")[2].splitlines()[2:-1]
+    scales = json.loads((ROOT / "benchmarks" / "results.json").read_text())["scales"]
+    assert len(table) == len(scales) > 0
+    for row, (scale, figures) in zip(table, scales.items(), strict=True):
+        ratios = (figures["build_to_polars"], figures["sql_to_bare_scan"])
+        assert row.startswith(f"| {scale} |")
+        for ratio in ratios:
+            assert f"| {ratio:.1f} |" in row
 
 
 @pytest.mark.parametrize("path", [ENGLISH, SPANISH], ids=["english", "spanish"])
