@@ -1,7 +1,7 @@
 -- A print or tap has no id; its day, user, value prop and position are its key. One that
--- was delivered twice and counted twice would change each feature of that user, and one
--- whose every delivery was set aside as a duplicate would be gone. Asked are the days that
--- the report and its lookbacks read.
+-- was delivered twice and counted twice would change each feature of that user; one whose
+-- every delivery was set aside as a duplicate would be gone. Asked are the days that the
+-- report and its lookbacks read.
 with
 
 run_window as (
@@ -35,7 +35,8 @@ kept as (
         deliveries.user_id,
         deliveries.value_prop,
         deliveries.position,
-        sum(case when deliveries.quarantine_reason is null then 1 else 0 end) as times_kept
+        sum(case when deliveries.quarantine_reason is null then 1 else 0 end)
+            as times_kept
     from deliveries
     inner join run_window
         on
