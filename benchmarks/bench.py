@@ -113,7 +113,7 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
             "sql_of_models": round(sql["model"], 2),
             "sql_of_tests": round(sql["test"], 2),
         },
-        "steps": {name: round(span.seconds, 2) for name, span in whole.steps.items()},
+        "steps": whole.step_seconds,
         "models": {name: round(node["execution_time"], 2) for name, node in models.items()},
         "slowest_models": bounds,
         "peak_bytes": {
@@ -171,6 +171,15 @@ def machine() -> dict[str, Any]:
             **{name: importlib.metadata.version(name) for name in VERSIONS},
         },
     }
+
+
+def sample_of(console: Console, data: Path, scale: float) -> Path:
+    """The folder of the sample data of a scale, written if it is not there."""
+    raw_path = data / f"scale_{scale:g}"
+    if not raw_path.is_dir():
+        console.print(f"Writing sample data of scale {scale:g} to {raw_path} …")
+        write_sample(raw_path, scale)
+    return raw_path
 
 
 def _jobs_table(scan: Job, rival: Job, whole: Job, tiny: Job) -> Table:
@@ -242,10 +251,7 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console(width=110)
     for scale in sorted(arguments.scales):
-        raw_path = arguments.data / f"scale_{scale:g}"
-        if not raw_path.is_dir():
-            console.print(f"Writing sample data of scale {scale:g} to {raw_path} …")
-            write_sample(raw_path, scale)
+        raw_path = sample_of(console, arguments.data, scale)
         size = sum(path.stat().st_size for path in raw_path.iterdir())
         console.rule(f"Scale {scale:g}: {raw_path}, {size / MEGABYTE:,.0f} MB")
         scratch = Path(tempfile.mkdtemp(prefix="bench_", dir=arguments.data))

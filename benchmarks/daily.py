@@ -16,13 +16,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import machine
+from bench import machine, sample_of
 from jobs import ROOT, Build, build
 from rich.console import Console
 from rich.table import Table
 
 from value_props.parsed import SETTLED_NANOSECONDS
-from value_props.sample import write_sample
 
 RESULTS = ROOT / "benchmarks" / "daily.json"
 FIRST_DAY, DAYS = datetime.date(2020, 11, 1), 30
@@ -91,11 +90,8 @@ def main() -> None:
     parser.add_argument("--days", type=int, nargs="+", default=[60, 120], help="of history")
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "bench")
     arguments = parser.parse_args()
-    sample = arguments.data / f"scale_{arguments.scale:g}"
     console = Console(width=110)
-    if not sample.is_dir():
-        console.print(f"Writing sample data of scale {arguments.scale:g} to {sample} …")
-        write_sample(sample, arguments.scale)
+    sample = sample_of(console, arguments.data, arguments.scale)
     scratch = Path(tempfile.mkdtemp(prefix="daily_", dir=arguments.data))
     try:
         files = scratch / "files"
@@ -110,7 +106,7 @@ def main() -> None:
             name: {
                 "seconds": round(one.job.span.seconds, 2),
                 "cpu_seconds": round(one.job.cpu_seconds, 2),
-                "steps": {step: round(span.seconds, 2) for step, span in one.steps.items()},
+                "steps": one.step_seconds,
             }
             for name, one in found.items()
         }

@@ -103,6 +103,11 @@ class Build:
     steps: dict[str, Span]
     nodes: list[dict[str, Any]]
 
+    @property
+    def step_seconds(self) -> dict[str, float]:
+        """Of each step, by name."""
+        return {name: round(span.seconds, 2) for name, span in self.steps.items()}
+
     def spans(self, kind: str) -> list[Span]:
         """When the nodes of a kind were compiled and run."""
         return [
