@@ -37,7 +37,7 @@ ANY_WEEKS = $(RESOURCES) --raw "$(RAW)" --lookback-weeks "$(LOOKBACK)" --lookbac
 PARAMETERS = $(ANY_WEEKS) --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" --report-weeks "$(WEEKS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build backfill load check spark test test-spark lint format deps docs serve-docs sample bench bench-daily lock clean
+.PHONY: help build backfill load check spark test test-spark lint audit coverage dbt-coverage format deps docs serve-docs sample bench bench-daily lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -69,6 +69,25 @@ lint: $(VENV)/dev deps ## Formatting, lint, types, security
 	$(BIN)/sqlfluff lint --processes 1 models tests/singular analyses
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive value_props
+	$(BIN)/zizmor --offline --quiet --pedantic .github
+
+audit: $(VENV)/dev ## Look for known vulnerabilities in what the locks pin
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
+		$(patsubst %,--requirement %,$(wildcard requirements*.txt))
+
+coverage: $(VENV)/dev deps ## Run the tests, and fail below 90 % of the Python code
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+# What plain dbt builds of the fixture, apart from the development file.
+COVERAGE := target/coverage
+DBT_ON_FIXTURE = VALUE_PROPS_DEV_DB=$(COVERAGE)/dev.duckdb $(BIN)/dbt --quiet
+dbt-coverage: $(VENV)/dev deps ## Build the fixture, and judge descriptions, tests and rules of the project
+	@rm -rf $(COVERAGE) && mkdir -p $(COVERAGE)
+	$(DBT_ON_FIXTURE) build --target-path $(COVERAGE) --vars '{raw_path: tests/fixtures/clean}'
+	$(DBT_ON_FIXTURE) docs generate --target-path $(COVERAGE) --vars '{raw_path: tests/fixtures/clean}'
+	$(BIN)/dbt-coverage compute doc --run-artifacts-dir $(COVERAGE) --cov-fail-under 1.0 \
+		--model-path-filter models/ --cov-report $(COVERAGE)/doc.json
+	$(BIN)/dbt-bouncer run
 
 format: $(VENV)/dev deps ## Format Python and SQL
 	$(BIN)/ruff format .
