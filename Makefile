@@ -112,8 +112,9 @@ bench: $(VENV)/dev deps ## Measure builds beside a bare scan and a Polars job: S
 bench-daily: $(VENV)/dev deps ## Measure the run that adds one day to 60 and to 120 days
 	@$(BIN)/python benchmarks/daily.py
 
-lock: $(VENV)/dev ## Resolve the three requirements files anew
+lock: $(VENV)/dev ## Resolve the requirements files anew
 	$(BIN)/python -m pip install --quiet uv
+	echo pip | $(BIN)/uv pip compile $(LOCK_FLAGS) --output-file requirements-pip.txt -
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra dev --output-file requirements-dev.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra spark --constraint requirements-dev.txt --output-file requirements-spark.txt pyproject.toml
@@ -123,22 +124,29 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-s
 clean: ## Remove what was installed and built; data/ stays
 	rm -rf $(VENV) $(SPARK_VENV) dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+# The pip that comes with Python 3.11 does not see that a lock pins a package if it pins it with an extra.
+define new_venv
+	@$(PYTHON) -m venv $(1)
+	@$(1)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-pip.txt
+endef
+PIP_INSTALL := install --quiet --disable-pip-version-check --require-hashes
+
+$(VENV)/bin/python: | requirements-pip.txt
+	$(call new_venv,$(VENV))
 
 $(VENV)/run: $(VENV)/bin/python requirements.txt pyproject.toml
 	@$(if $(wildcard $(VENV)/dev),true,echo "Installing into $(VENV)")
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	@$(BIN)/python -m pip $(PIP_INSTALL) --requirement requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@$(BIN)/python -m pip $(PIP_INSTALL) --requirement requirements-dev.txt
 	@touch $@
 
 $(SPARK_VENV)/run: requirements-spark.txt pyproject.toml
 	@echo "Installing into $(SPARK_VENV)"
-	@$(PYTHON) -m venv $(SPARK_VENV)
-	@$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-spark.txt
+	$(call new_venv,$(SPARK_VENV))
+	@$(SPARK_VENV)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-spark.txt
 	@$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
