@@ -130,6 +130,8 @@ define new_venv
 	@$(1)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-pip.txt
 endef
 PIP_INSTALL := install --quiet --disable-pip-version-check --require-hashes
+# Twice quiet: once, and pip shows what setuptools says of any folder that is installed in place.
+PIP_EDIT := install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
 $(VENV)/bin/python: | requirements-pip.txt
 	$(call new_venv,$(VENV))
@@ -137,7 +139,7 @@ $(VENV)/bin/python: | requirements-pip.txt
 $(VENV)/run: $(VENV)/bin/python requirements.txt pyproject.toml
 	@$(if $(wildcard $(VENV)/dev),true,echo "Installing into $(VENV)")
 	@$(BIN)/python -m pip $(PIP_INSTALL) --requirement requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip $(PIP_EDIT)
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run requirements-dev.txt
@@ -148,5 +150,5 @@ $(SPARK_VENV)/run: requirements-spark.txt pyproject.toml
 	@echo "Installing into $(SPARK_VENV)"
 	$(call new_venv,$(SPARK_VENV))
 	@$(SPARK_VENV)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-spark.txt
-	@$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(SPARK_VENV)/bin/python -m pip $(PIP_EDIT)
 	@touch $@
