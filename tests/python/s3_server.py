@@ -1,0 +1,117 @@
+"""A real S3 server on the loopback address, which checks signatures."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+SECRET = "planted-secret-k3y"
+BUCKET = "lake"
+START_SECONDS = 60
+
+
+@dataclass
+class S3Server:
+    """SeaweedFS in one process.
+
+    Args:
+        folder: for its data and its log.
+        port: that it listens at, with its parts at the six after it and at each plus 10,000.
+    """
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a client needs."""
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ACCESS_KEY_ID": "somebody",
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+        }
+
+    def start(self) -> None:
+        """Start it, with what it held when it was stopped."""
+        parts = ("s3", "master", "volume", "filer")
+        ports = [f"-{part}.port={self.port + place}" for place, part in enumerate(parts)]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    str(Path(sys.executable).with_name("weed")),
+                    *("mini", f"-dir={self.folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+                    *(f"-bucket={BUCKET}", "-s3.autoCreateBucket=false", *ports),
+                    *("-webdav=false", "-admin.ui=false", "-master.telemetry=false"),
+                ],
+                env={**os.environ, **self.environment},
+                stdout=log,
+                stderr=log,
+            )
+        until = time.monotonic() + START_SECONDS
+        while not self._has_bucket():
+            assert time.monotonic() < until, (self.folder / "log").read_text()[-2000:]
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """Stop it at once, as a crash would."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _has_bucket(self) -> bool:
+        store = S3Store(
+            BUCKET,
+            endpoint=self.environment["AWS_ENDPOINT_URL"],
+            access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+            secret_access_key=SECRET,
+            region="us-east-1",
+            client_options={"allow_http": True},
+            retry_config={"max_retries": 0},
+        )
+        try:
+            obstore.list_with_delimiter(store)
+        except (BaseError, OSError):
+            return False
+        return True
+
+
+@contextmanager
+def s3_server(folder: Path) -> Iterator[S3Server]:
+    """A server for as long as the block lasts."""
+    server = S3Server(folder, _free_ports())
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _free_ports() -> int:
+    """The first of four ports in a row that nobody uses, nor those 10,000 above."""
+    for first in range(21000, 29000, 10):
+        wanted = [first + place + above for place in range(4) for above in (0, 10_000)]
+        with_sockets = [socket.socket() for _ in wanted]
+        try:
+            for one, port in zip(with_sockets, wanted, strict=True):
+                one.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        finally:
+            for one in with_sockets:
+                one.close()
+        return first
+    raise AssertionError("no free ports")

@@ -1,0 +1,199 @@
+"""Objects of a real S3 server: fetched once, uploaded whole, locked by one run at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from s3_server import BUCKET, SECRET, S3Server, s3_server
+
+from value_props import bucket as module
+from value_props.bucket import LOCK, Bucket, Entry, mirror
+from value_props.errors import ExitCode, ValuePropsError
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as running:
+        yield running
+
+
+@pytest.fixture
+def lake(
+    server: S3Server, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Bucket:
+    """A prefix of its own for each test."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return Bucket(f"s3://{BUCKET}/{abs(hash(request.node.nodeid))}")
+
+
+def is_json(name: str) -> bool:
+    return name.endswith(".json")
+
+
+def test_only_what_changed_is_fetched(lake: Bucket, tmp_path: Path) -> None:
+    for name in ("a.json", "b.json", "other.txt", "deeper/c.json"):
+        lake.write(name, name.encode())
+    assert [entry.name for entry in mirror(lake, is_json, tmp_path)] == ["a.json", "b.json"]
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("[ab].json")}
+    lake.write("b.json", b"changed")
+    mirror(lake, is_json, tmp_path)
+    assert (tmp_path / "b.json").read_bytes() == b"changed"
+    assert (tmp_path / "a.json").stat().st_mtime_ns == before["a.json"]
+    lake.remove(["a.json"])
+    mirror(lake, is_json, tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("[ab].json")) == ["b.json"]
+
+
+def test_a_fetch_goes_on_where_it_was_broken_off(
+    lake: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PART_BYTES", 1000)
+    content = bytes(range(256)) * 20
+    lake.write("a", content)
+    entry = lake.entries()["a"]
+    fetched: list[int] = []
+    part = Bucket._part
+
+    def broken(self: Bucket, entry: Entry, start: int, length: int) -> bytes:
+        if start == 3000 and len(fetched) == 3:
+            fetched.append(-1)
+            raise InterruptedError
+        fetched.append(start)
+        return part(self, entry, start, length)
+
+    monkeypatch.setattr(Bucket, "_part", broken)
+    with pytest.raises(InterruptedError):
+        lake.fetch(entry, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    lake.fetch(entry, tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == content
+    assert fetched == [0, 1000, 2000, -1, 3000, 4000, 5000]
+
+
+def test_an_object_that_changes_while_it_is_fetched_is_refused(
+    lake: Bucket, tmp_path: Path
+) -> None:
+    lake.write("a", b"one")
+    entry = lake.entries()["a"]
+    lake.write("a", b"two")
+    with pytest.raises(ValuePropsError, match="changed while it was fetched"):
+        lake.fetch(entry, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_what_does_not_match_its_etag_is_fetched_anew(lake: Bucket, tmp_path: Path) -> None:
+    lake.write("a", b"content")
+    entry = lake.entries()["a"]
+    lake.fetch(entry, tmp_path / "a")
+    key = hashlib.sha256(f"{entry.etag} {entry.size}".encode()).hexdigest()[:16]
+    draft = tmp_path / f"a.{key}.part"
+    draft.write_bytes(b"CONTENT")
+    with pytest.raises(ValuePropsError, match="not what its ETag says"):
+        lake.fetch(entry, tmp_path / "a")
+    lake.fetch(entry, tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"content"
+
+
+def test_an_upload_arrives_whole_in_parts(
+    lake: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "small").write_bytes(b"small")
+    (tmp_path / "large").write_bytes(b"0123456789" * 2_000_000)
+    files = {"runs/1/small": tmp_path / "small", "runs/1/large": tmp_path / "large"}
+    lake.upload(files)
+    assert {name: entry.size for name, entry in lake.entries().items()} == {
+        "runs/1/small": 5,
+        "runs/1/large": 20_000_000,
+    }
+    target = tmp_path / "back"
+    lake.fetch(lake.entries()["runs/1/large"], target)
+    assert target.read_bytes() == (tmp_path / "large").read_bytes()
+
+
+def test_one_run_at_a_time_holds_the_lock(lake: Bucket) -> None:
+    with lake.locked("first"):
+        with pytest.raises(ValuePropsError, match="run first on") as refused, lake.locked("second"):
+            pass
+        assert refused.value.exit_code == ExitCode.LOCKED
+    with lake.locked("second"):
+        assert json.loads(lake.read(LOCK))["run_id"] == "second"
+    assert lake.entries() == {}
+
+
+def test_of_many_who_want_it_one_gets_an_expired_lock(lake: Bucket) -> None:
+    lake.write(LOCK, json.dumps({"run_id": "dead", "host": "gone", "expires_at": 1.0}).encode())
+    got: list[str] = []
+    refused: list[ExitCode] = []
+
+    def run(name: str) -> None:
+        try:
+            with lake.locked(name):
+                got.append(name)
+                time.sleep(1)
+        except ValuePropsError as error:
+            refused.append(error.exit_code)
+
+    threads = [threading.Thread(target=run, args=(str(number),)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(got), refused) == (1, [ExitCode.LOCKED] * 5)
+
+
+def test_a_lock_is_renewed_and_one_that_was_taken_over_is_noticed(
+    lake: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOCK_SECONDS", 0.6)
+    with lake.locked("mine") as lock:
+        time.sleep(1.5)
+        lock.check()
+        assert json.loads(lake.read(LOCK))["expires_at"] > time.time()
+        lake.write(LOCK, json.dumps({"run_id": "other", "expires_at": 9e9}).encode())
+        with pytest.raises(ValuePropsError, match="another run may have taken it") as lost:
+            lock.check()
+        assert lost.value.exit_code == ExitCode.NOT_PUBLISHED
+    assert json.loads(lake.read(LOCK))["run_id"] == "other"
+
+
+@pytest.mark.parametrize(
+    ("address", "variables", "complaint"),
+    [
+        ("s3://none/raw", {}, "there is no such bucket"),
+        (f"s3://{BUCKET}/raw", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "the credentials are refused"),
+        (f"s3://{BUCKET}/raw", {"AWS_ACCESS_KEY_ID": "nobody"}, "the credentials are refused"),
+        (f"s3://{BUCKET}/raw", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "does not answer"),
+    ],
+)
+def test_each_failure_is_a_paragraph_without_a_secret(
+    lake: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    variables: dict[str, str],
+    complaint: str,
+) -> None:
+    monkeypatch.setattr(module, "RETRIES", 1)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValuePropsError, match=complaint) as caught:
+        Bucket(address).entries()
+    assert caught.value.exit_code == ExitCode.CANNOT_RUN
+    assert address in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert "Error" not in str(caught.value).replace("NoSuchBucket", "")
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://", "s3://key:secret@lake/raw", "ftp://lake/raw", "s3:/lake/raw"]
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(ValuePropsError, match="no address of a bucket") as caught:
+        Bucket(address)
+    assert "secret@" not in str(caught.value)

@@ -1,0 +1,425 @@
+"""A prefix of an object store: list, fetch, upload, and a lock that ends by itself.
+
+An address is written s3://bucket/prefix, gs://bucket/prefix or az://container/prefix.
+Credentials come from the environment or the provider's chain (AWS_*, GOOGLE_*, AZURE_*), and
+are in no message: what a store answers is told by its error code alone.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import ObjectStore, from_url
+
+from value_props.errors import ExitCode, ValuePropsError
+from value_props.logs import logger
+from value_props.published import sync
+
+SCHEMES = ("s3", "gs", "az")
+PARALLEL = 4
+PART_BYTES = 8 << 20
+# Of a request that a store does not answer.
+TIMEOUT_SECONDS = 60
+RETRIES = 3
+UNFINISHED = ".part"
+LOCK = ".lock.json"
+# A lock that its holder has not renewed for so long is anybody's.
+LOCK_SECONDS = 120
+_ADDRESS = re.compile(r"(?P<scheme>s3|gs|az)://(?P<bucket>[^/?#@\s]+)(?:/(?P<prefix>[^?#]*))?")
+_STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
+_CODE = re.compile(r"<Code>(\w+)</Code>|\"code\":\s*\"?(\w+)")
+NO_BUCKET, NAME_A_BUCKET = "there is no such bucket", "Name a bucket that exists"
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An object: what the store says of it.
+
+    Args:
+        name: below the prefix.
+        size: bytes.
+        etag: changes with the content.
+    """
+
+    name: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A prefix of a bucket."""
+
+    address: str
+
+    def __post_init__(self) -> None:
+        if not _ADDRESS.fullmatch(self.address):
+            raise ValuePropsError(
+                "it is no address of a bucket",
+                f"Address {re.sub(r'//[^/]*@', '//…@', self.address)}",
+                "Write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix, and no"
+                " credentials in it",
+            )
+
+    def __str__(self) -> str:
+        return self.address
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        options: Any = {"timeout": f"{TIMEOUT_SECONDS}s"}
+        retries: Any = {
+            "max_retries": RETRIES,
+            "retry_timeout": datetime.timedelta(seconds=TIMEOUT_SECONDS),
+        }
+        config: Any = {}
+        if self.address.startswith("s3:"):
+            endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+            # A store of one's own, or a test server on this machine.
+            if endpoint:
+                config["endpoint"] = endpoint
+                options["allow_http"] = endpoint.startswith("http://")
+        with self._telling("open it"):
+            store: ObjectStore = from_url(
+                self.address.rstrip("/"),
+                config=config,
+                client_options=options,
+                retry_config=retries,
+            )
+        return store
+
+    def entries(self, prefix: str = "") -> dict[str, Entry]:
+        """The objects below a prefix, by name."""
+        with self._telling("list it"):
+            found = [item for chunk in obstore.list(self._store, prefix or None) for item in chunk]
+        return {
+            item["path"]: Entry(item["path"], item["size"], item["e_tag"] or "") for item in found
+        }
+
+    def read(self, name: str) -> bytes:
+        """A small object.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        with self._telling(f"read {name}"):
+            return bytes(obstore.get(self._store, name).bytes())
+
+    def write(self, name: str, content: bytes) -> str:
+        """Write a small object, and return its ETag."""
+        with self._telling(f"write {name}"):
+            return obstore.put(self._store, name, content)["e_tag"] or ""
+
+    def remove(self, names: list[str]) -> None:
+        """Remove objects; one that is not there is no error."""
+        for start in range(0, len(names), 1000):
+            with self._telling("remove objects"), suppress(FileNotFoundError):
+                obstore.delete(self._store, names[start : start + 1000])
+
+    def fetch(self, entry: Entry, target: Path) -> None:
+        """Bring an object to a file, in parts; what an earlier try brought is kept.
+
+        Raises:
+            ValuePropsError: it changed meanwhile, or the store fails.
+        """
+        key = hashlib.sha256(f"{entry.etag} {entry.size}".encode()).hexdigest()[:16]
+        draft = target.with_name(f"{target.name}.{key}{UNFINISHED}")
+        for other in target.parent.glob(f"{target.name}.*{UNFINISHED}"):
+            if other != draft:
+                other.unlink()
+        with draft.open("ab") as file:
+            while (start := file.tell()) < entry.size:
+                length = min(PART_BYTES, entry.size - start)
+                file.write(self._part(entry, start, length))
+        if not _is_whole(draft, entry.etag):
+            draft.unlink()
+            raise self._error(
+                f"what was fetched of {entry.name} is not what its ETag says",
+                "Run again; it is fetched anew",
+            )
+        sync(draft)
+        draft.replace(target)
+
+    def upload(self, files: Mapping[str, Path]) -> None:
+        """Put files under names, several at a time; each object appears whole or not at all.
+
+        Raises:
+            ValuePropsError: the store fails; some may be there.
+        """
+
+        def put(item: tuple[str, Path]) -> None:
+            name, path = item
+            with self._telling(f"upload {name}"):
+                obstore.put(
+                    self._store, name, path, chunk_size=PART_BYTES, max_concurrency=PARALLEL
+                )
+
+        _in_parallel(put, files.items())
+        found = self.entries(os.path.commonpath([Path(name).parent for name in files]) or "")
+        for name, path in files.items():
+            if name not in found or found[name].size != path.stat().st_size:
+                raise self._error(f"{name} did not arrive whole", "Run again")
+
+    @contextmanager
+    def locked(self, run_id: str) -> Iterator[Lock]:
+        """Hold the lock of the prefix, and renew it while the block runs.
+
+        Raises:
+            ValuePropsError: another run holds it (exit code LOCKED), or the store fails.
+        """
+        lock = Lock(self, run_id)
+        lock.take()
+        ended = threading.Event()
+        renewal = threading.Thread(target=lock.renew_until, args=(ended,), daemon=True)
+        renewal.start()
+        try:
+            yield lock
+        finally:
+            ended.set()
+            renewal.join()
+            lock.release()
+
+    def _part(self, entry: Entry, start: int, length: int) -> bytes:
+        with self._telling(f"fetch {entry.name}"):
+            try:
+                options: Any = {"if_match": entry.etag, "range": (start, start + length)}
+                return bytes(obstore.get(self._store, entry.name, options=options).bytes())
+            except PreconditionError as error:
+                raise self._error(
+                    f"{entry.name} changed while it was fetched",
+                    "Run again when its delivery is over",
+                ) from error
+
+    @contextmanager
+    def _telling(self, what: str) -> Iterator[None]:
+        """Turn what a store answers into a paragraph without any of its text."""
+        try:
+            yield
+        except (AlreadyExistsError, PreconditionError):
+            raise
+        except FileNotFoundError as error:
+            # Also what is said of an object where there is no bucket.
+            if "NoSuchBucket" not in str(error):
+                raise
+            raise self._error(f"could not {what}: {NO_BUCKET}", NAME_A_BUCKET) from None
+        except (BaseError, OSError) as error:
+            cause, remedy = _cause_of(str(error))
+            raise self._error(f"could not {what}: {cause}", remedy) from None
+
+    def _error(self, what: str, remedy: str) -> ValuePropsError:
+        return ValuePropsError(what, f"Bucket {self.address}", remedy)
+
+
+@dataclass
+class Lock:
+    """An object that one run at a time may create, and has to renew.
+
+    Args:
+        bucket: where it is.
+        run_id: of the run that wants it.
+        etag: of what this run wrote last; empty while it does not hold it.
+    """
+
+    bucket: Bucket
+    run_id: str
+    etag: str = ""
+
+    def take(self) -> None:
+        """Create the object, or take over one that has expired.
+
+        Raises:
+            ValuePropsError: another run holds it (exit code LOCKED).
+        """
+        store = self.bucket._store
+        with self.bucket._telling("take its lock"):
+            try:
+                self.etag = obstore.put(store, LOCK, self._content(), mode="create")["e_tag"] or ""
+            except AlreadyExistsError:
+                self._take_over(store)
+
+    def _take_over(self, store: ObjectStore) -> None:
+        try:
+            found = obstore.get(store, LOCK)
+            holder, etag = json.loads(bytes(found.bytes())), found.meta["e_tag"] or ""
+        except FileNotFoundError:
+            # It was released just now.
+            return self.take()
+        except ValueError:
+            holder, etag = {"expires_at": 0}, found.meta["e_tag"] or ""
+        if holder["expires_at"] > time.time():
+            raise self._held_by(holder)
+        try:
+            self.etag = (
+                obstore.put(store, LOCK, self._content(), mode={"e_tag": etag})["e_tag"] or ""
+            )
+        except PreconditionError as error:
+            raise self._held_by({"run_id": "of another process", "host": "?"}) from error
+        logger.warning("step=lock problem=the lock of run %s had expired", holder.get("run_id"))
+        return None
+
+    def renew_until(self, ended: threading.Event) -> None:
+        """Renew it three times before it would expire; give it up where another took it."""
+        while not ended.wait(LOCK_SECONDS / 3):
+            try:
+                self.etag = self._put_if_held()
+            except (ValuePropsError, PreconditionError, FileNotFoundError) as error:
+                logger.warning("step=lock problem=the lock could not be renewed: %s", error)
+                if not isinstance(error, ValuePropsError):
+                    self.etag = ""
+                    return
+
+    def check(self) -> None:
+        """Renew it, so that what follows has time.
+
+        Raises:
+            ValuePropsError: it is another's by now (exit code NOT_PUBLISHED).
+        """
+        try:
+            self.etag = self._put_if_held()
+        except (PreconditionError, FileNotFoundError) as error:
+            self.etag = ""
+            raise ValuePropsError(
+                "the lock expired while the run went on, and another run may have taken it",
+                f"Bucket {self.bucket.address}",
+                "Run again",
+                ExitCode.NOT_PUBLISHED,
+            ) from error
+
+    def release(self) -> None:
+        """Remove it, if it is still this run's."""
+        with suppress(ValuePropsError, PreconditionError, FileNotFoundError):
+            if self.etag:
+                self._put_if_held()
+                self.bucket.remove([LOCK])
+
+    def _put_if_held(self) -> str:
+        if not self.etag:
+            raise PreconditionError("not held")
+        with self.bucket._telling("renew its lock"):
+            return self._put_over(self.etag)
+
+    def _put_over(self, etag: str) -> str:
+        result = obstore.put(self.bucket._store, LOCK, self._content(), mode={"e_tag": etag})
+        return result["e_tag"] or ""
+
+    def _content(self) -> bytes:
+        holder = {
+            "run_id": self.run_id,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "expires_at": time.time() + LOCK_SECONDS,
+        }
+        return json.dumps(holder).encode()
+
+    def _held_by(self, holder: Mapping[str, Any]) -> ValuePropsError:
+        return ValuePropsError(
+            f"another run holds the lock: run {holder.get('run_id')} on {holder.get('host')}",
+            f"Bucket {self.bucket.address}",
+            f"Wait until it is over and run again; a run that died frees it in {LOCK_SECONDS} s",
+            ExitCode.LOCKED,
+        )
+
+
+def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[Entry]:
+    """Make a folder hold the wanted objects of a bucket; only what changed is fetched.
+
+    Args:
+        bucket: to read; objects in deeper folders are left out.
+        names: which objects are wanted.
+        folder: for the files, made if missing; files that are gone from the bucket go.
+
+    Returns:
+        The objects, in the order of their names.
+
+    Raises:
+        ValuePropsError: the store fails; what was fetched is used by the next try.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {
+        name: entry for name, entry in bucket.entries().items() if "/" not in name and names(name)
+    }
+    inventory = folder / ".etags.json"
+    known: dict[str, str] = {}
+    with suppress(OSError, ValueError):
+        known = json.loads(inventory.read_text())
+    for path in folder.iterdir():
+        is_draft = path.name.endswith(UNFINISHED)
+        if path != inventory and not is_draft and path.name not in wanted:
+            path.unlink()
+    fetched = [
+        entry
+        for name, entry in wanted.items()
+        if known.get(name) != f"{entry.etag} {entry.size}" or not (folder / name).is_file()
+    ]
+    try:
+        for entry, _ in zip(
+            fetched,
+            _in_parallel(lambda entry: bucket.fetch(entry, folder / entry.name), fetched),
+            strict=True,
+        ):
+            known[entry.name] = f"{entry.etag} {entry.size}"
+    finally:
+        draft = inventory.with_suffix(".new")
+        draft.write_text(json.dumps({name: known[name] for name in known if name in wanted}))
+        draft.replace(inventory)
+    return [wanted[name] for name in sorted(wanted)]
+
+
+def _in_parallel(action: Callable[[Any], Result], items: Any) -> list[Result]:
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        return list(pool.map(action, items))
+
+
+def _is_whole(path: Path, etag: str) -> bool:
+    """Whether a file has the MD5 that its ETag is; true where the ETag is none.
+
+    An object that was put in several parts has another kind of ETag; its size was checked.
+    """
+    match = re.fullmatch(r'"?([0-9a-f]{32})"?', etag)
+    if not match:
+        return True
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, _md5).hexdigest() == match[1]
+
+
+def _md5() -> Any:
+    return hashlib.md5(usedforsecurity=False)
+
+
+def _cause_of(text: str) -> tuple[str, str]:
+    """What went wrong, and what to do about it, from the code in a store's answer."""
+    status, code = _STATUS.search(text), _CODE.search(text)
+    name = next(filter(None, code.groups()), "") if code else ""
+    told = f" ({name or status[1]})" if status else ""
+    if name == "NoSuchBucket" or (status and status[1] == "404"):
+        return f"{NO_BUCKET}{told}", NAME_A_BUCKET
+    if status and status[1] in ("401", "403"):
+        return (
+            f"the credentials are refused{told}",
+            "See that AWS_*, GOOGLE_* or AZURE_* in the environment are those of a user that may"
+            " read and write it",
+        )
+    if "redentials" in text or "metadata" in text:
+        return (
+            "no credentials were found",
+            "Set them in the environment, as the provider documents it",
+        )
+    if status:
+        return f"the store answers with status {status[1]}{told}", "Try again later"
+    return "it does not answer", "See that the network and the endpoint are right, and try again"
