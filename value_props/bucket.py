@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -239,6 +239,8 @@ class Lock:
     bucket: Bucket
     run_id: str
     etag: str = ""
+    # The renewal and the run write it, each over what the other wrote.
+    _alone: threading.RLock = field(default_factory=threading.RLock)
 
     def take(self) -> None:
         """Create the object, or take over one that has expired.
@@ -277,7 +279,7 @@ class Lock:
         """Renew it three times before it would expire; give it up where another took it."""
         while not ended.wait(LOCK_SECONDS / 3):
             try:
-                self.etag = self._put_if_held()
+                self._renew()
             except (ValuePropsError, PreconditionError, FileNotFoundError) as error:
                 logger.warning("step=lock problem=the lock could not be renewed: %s", error)
                 if not isinstance(error, ValuePropsError):
@@ -291,7 +293,7 @@ class Lock:
             ValuePropsError: it is another's by now (exit code NOT_PUBLISHED).
         """
         try:
-            self.etag = self._put_if_held()
+            self._renew()
         except (PreconditionError, FileNotFoundError) as error:
             self.etag = ""
             raise ValuePropsError(
@@ -305,14 +307,14 @@ class Lock:
         """Remove it, if it is still this run's."""
         with suppress(ValuePropsError, PreconditionError, FileNotFoundError):
             if self.etag:
-                self._put_if_held()
+                self._renew()
                 self.bucket.remove([LOCK])
 
-    def _put_if_held(self) -> str:
-        if not self.etag:
-            raise PreconditionError("not held")
-        with self.bucket._telling("renew its lock"):
-            return self._put_over(self.etag)
+    def _renew(self) -> None:
+        with self._alone, self.bucket._telling("renew its lock"):
+            if not self.etag:
+                raise PreconditionError("not held")
+            self.etag = self._put_over(self.etag)
 
     def _put_over(self, etag: str) -> str:
         result = obstore.put(self.bucket._store, LOCK, self._content(), mode={"e_tag": etag})

@@ -1,0 +1,182 @@
+"""An out path in a bucket: whatever is broken off, the last good set stays."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import obstore
+import pytest
+from s3_server import BUCKET, S3Server, s3_server
+from test_published import KilledError, names_of
+
+from value_props import bucket as module
+from value_props.bucket import Bucket
+from value_props.errors import ExitCode, ValuePropsError
+from value_props.published import MANIFEST, REPORT, RUNS_KEPT, OutPath
+from value_props.remote import RemoteOut
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _environment(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    # A run that was killed keeps the next one out for no longer than this.
+    monkeypatch.setattr(module, "LOCK_SECONDS", 0.3)
+    monkeypatch.setattr(module, "RETRIES", 0)
+
+
+def publish(folder: Path, prefix: str, run_id: str) -> None:
+    """What a run does, on a machine whose folder this is."""
+    remote = RemoteOut(Bucket(f"s3://{BUCKET}/{prefix}"), OutPath(folder))
+    remote.out.prepare()
+    with remote.opened(run_id):
+        files = remote.out.work / "files"
+        files.mkdir(parents=True)
+        names = [name for name in names_of(REPORT) if name != MANIFEST]
+        for name in names:
+            (files / name).write_text(run_id)
+        outputs = [{"name": name, "path": name} for name in names]
+        (files / MANIFEST).write_text(json.dumps({"run_id": run_id, "outputs": outputs}))
+        record = remote.out.history / run_id
+        record.mkdir(parents=True)
+        (record / "runs.parquet").write_text(run_id)
+        remote.out.add_run(files, run_id)
+        remote.out.switch_to(run_id)
+        remote.out.prune()
+
+
+def published(prefix: str) -> dict[str, str]:
+    """What a reader finds by the root manifest: the content of each output."""
+    bucket = Bucket(f"s3://{BUCKET}/{prefix}")
+    try:
+        manifest = json.loads(bucket.read(MANIFEST))
+    except FileNotFoundError:
+        return {}
+    return {output["name"]: bucket.read(output["path"]).decode() for output in manifest["outputs"]}
+
+
+def wait_for_the_lock() -> None:
+    threading.Event().wait(0.35)
+
+
+def test_a_run_on_another_machine_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
+    for number in range(1, 8):
+        publish(tmp_path / str(number % 2), "twice", f"run_{number}")
+    names = Bucket(f"s3://{BUCKET}/twice").entries()
+    assert set(published("twice").values()) == {"run_7"}
+    assert len({name.split("/")[1] for name in names if name.startswith("runs/")}) == RUNS_KEPT
+    assert len({name.split("/")[1] for name in names if name.startswith("quality/")}) == 7
+    assert not [name for name in names if name.startswith(".")]
+    here = OutPath(tmp_path / "0")
+    assert len(list(here.history.iterdir())) == 6
+
+
+def test_a_kill_at_any_request_shows_the_files_of_one_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wanted in count():
+        prefix = f"killed_{wanted}"
+        publish(tmp_path / prefix / "a", prefix, "1")
+        numbers = count()
+        lock = threading.Lock()
+
+        def counted(
+            request: Callable[..., Any],
+            numbers: Iterator[int] = numbers,
+            lock: threading.Lock = lock,
+            wanted: int = wanted,
+        ) -> Callable[..., Any]:
+            def stand_in(*arguments: Any, **options: Any) -> Any:
+                with lock:
+                    number = next(numbers)
+                # A process that is gone sends nothing more.
+                if number >= wanted:
+                    raise KilledError
+                return request(*arguments, **options)
+
+            return stand_in
+
+        with monkeypatch.context() as patched:
+            for name in ("put", "delete"):
+                patched.setattr(obstore, name, counted(getattr(obstore, name)))
+            with suppress(KilledError):
+                publish(tmp_path / prefix / "a", prefix, "2")
+            is_killed = next(numbers) > wanted
+        assert set(published(prefix).values()) in ({"1"}, {"2"})
+        wait_for_the_lock()
+        # Another machine, which has nothing of the killed run.
+        publish(tmp_path / prefix / "b", prefix, "3")
+        assert set(published(prefix).values()) == {"3"}
+        if not is_killed:
+            break
+    assert wanted > 8
+
+
+def test_a_server_that_stops_in_the_middle_leaves_the_last_good_set(
+    tmp_path: Path, server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path / "a", "stopped", "1")
+    upload = Bucket.upload
+
+    def stopped(self: Bucket, files: dict[str, Path]) -> None:
+        server.stop()
+        upload(self, files)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Bucket, "upload", stopped)
+        with pytest.raises(ValuePropsError, match="does not answer") as caught:
+            publish(tmp_path / "a", "stopped", "2")
+    assert caught.value.exit_code == ExitCode.NOT_PUBLISHED
+    server.start()
+    assert set(published("stopped").values()) == {"1"}
+    wait_for_the_lock()
+    publish(tmp_path / "a", "stopped", "3")
+    assert set(published("stopped").values()) == {"3"}
+
+
+def test_a_process_that_is_killed_while_it_uploads_leaves_the_last_good_set(
+    tmp_path: Path,
+) -> None:
+    publish(tmp_path / "a", "process", "1")
+    code = """
+import sys, time
+from pathlib import Path
+from test_remote import publish
+from value_props.bucket import Bucket
+upload = Bucket.upload
+def slow(self, files):
+    for item in files.items():
+        upload(self, dict([item]))
+        print("uploaded", flush=True)
+        time.sleep(0.5)
+Bucket.upload = slow
+publish(Path(sys.argv[1]), "process", "2")
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "a")]
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "uploaded\n"
+        process.kill()
+    assert set(published("process").values()) == {"1"}
+    bucket = Bucket(f"s3://{BUCKET}/process")
+    assert any(name.startswith("runs/2/") for name in bucket.entries())
+    bucket.write(module.LOCK, b'{"expires_at": 0}')
+    publish(tmp_path / "a", "process", "3")
+    assert set(published("process").values()) == {"3"}
+    assert not any(name.startswith("runs/2/") for name in bucket.entries())
