@@ -15,7 +15,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -41,9 +41,11 @@ UNFINISHED = ".part"
 LOCK = ".lock.json"
 # A lock that its holder has not renewed for so long is anybody's.
 LOCK_SECONDS = 120
-_ADDRESS = re.compile(r"(?P<scheme>s3|gs|az)://(?P<bucket>[^/?#@\s]+)(?:/(?P<prefix>[^?#]*))?")
+_ADDRESS = re.compile(r"(?P<scheme>s3|gs|az)://(?P<bucket>[^/?#@:\s]+)(?:/(?P<prefix>[^?#]*))?")
 _STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>|\"code\":\s*\"?(\w+)")
+# Where none are set, the machine's own are asked for, at the address that all clouds use.
+_NO_CREDENTIALS = re.compile(r"169\.254\.\d|metadata\.google|Account must be specified")
 NO_BUCKET, NAME_A_BUCKET = "there is no such bucket", "Name a bucket that exists"
 Result = TypeVar("Result")
 
@@ -73,7 +75,7 @@ class Bucket:
         if not _ADDRESS.fullmatch(self.address):
             raise ValuePropsError(
                 "it is no address of a bucket",
-                f"Address {re.sub(r'//[^/]*@', '//…@', self.address)}",
+                f"Address {_masked(self.address)}",
                 "Write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix, and no"
                 " credentials in it",
             )
@@ -120,6 +122,18 @@ class Bucket:
         """
         with self._telling(f"read {name}"):
             return bytes(obstore.get(self._store, name).bytes())
+
+    def sha256_of(self, name: str) -> str:
+        """The sha256 of an object's bytes as they are there now, in lower-case hex.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        digest = hashlib.sha256()
+        with self._telling(f"read {name}"):
+            for part in obstore.get(self._store, name).stream(min_chunk_size=PART_BYTES):
+                digest.update(part)
+        return digest.hexdigest()
 
     def write(self, name: str, content: bytes) -> str:
         """Write a small object, and return its ETag."""
@@ -170,7 +184,7 @@ class Bucket:
                     self._store, name, path, chunk_size=PART_BYTES, max_concurrency=PARALLEL
                 )
 
-        _in_parallel(put, files.items())
+        in_parallel(put, files.items())
         found = self.entries(os.path.commonpath([Path(name).parent for name in files]) or "")
         for name, path in files.items():
             if name not in found or found[name].size != path.stat().st_size:
@@ -200,7 +214,7 @@ class Bucket:
             try:
                 options: Any = {"if_match": entry.etag, "range": (start, start + length)}
                 return bytes(obstore.get(self._store, entry.name, options=options).bytes())
-            except PreconditionError as error:
+            except (PreconditionError, FileNotFoundError) as error:
                 raise self._error(
                     f"{entry.name} changed while it was fetched",
                     "Run again when its delivery is over",
@@ -372,7 +386,7 @@ def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[E
     try:
         for entry, _ in zip(
             fetched,
-            _in_parallel(lambda entry: bucket.fetch(entry, folder / entry.name), fetched),
+            in_parallel(lambda entry: bucket.fetch(entry, folder / entry.name), fetched),
             strict=True,
         ):
             known[entry.name] = f"{entry.etag} {entry.size}"
@@ -383,7 +397,8 @@ def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[E
     return [wanted[name] for name in sorted(wanted)]
 
 
-def _in_parallel(action: Callable[[Any], Result], items: Any) -> list[Result]:
+def in_parallel(action: Callable[[Any], Result], items: Iterable[Any]) -> list[Result]:
+    """Do the same with several things at a time; the first error is raised."""
     with ThreadPoolExecutor(PARALLEL) as pool:
         return list(pool.map(action, items))
 
@@ -404,11 +419,21 @@ def _md5() -> Any:
     return hashlib.md5(usedforsecurity=False)
 
 
+def _masked(address: str) -> str:
+    """An address without what may be credentials in it."""
+    return re.sub(r"[?#].*", "?…", re.sub(r"//.*@", "//…@", address, flags=re.DOTALL))
+
+
 def _cause_of(text: str) -> tuple[str, str]:
     """What went wrong, and what to do about it, from the code in a store's answer."""
     status, code = _STATUS.search(text), _CODE.search(text)
     name = next(filter(None, code.groups()), "") if code else ""
     told = f" ({name or status[1]})" if status else ""
+    if _NO_CREDENTIALS.search(text):
+        return (
+            "no credentials were found, in the environment or of this machine",
+            "Set AWS_*, GOOGLE_* or AZURE_* as the provider documents them",
+        )
     if name == "NoSuchBucket" or (status and status[1] == "404"):
         return f"{NO_BUCKET}{told}", NAME_A_BUCKET
     if status and status[1] in ("401", "403"):
@@ -417,11 +442,8 @@ def _cause_of(text: str) -> tuple[str, str]:
             "See that AWS_*, GOOGLE_* or AZURE_* in the environment are those of a user that may"
             " read and write it",
         )
-    if "redentials" in text or "metadata" in text:
-        return (
-            "no credentials were found",
-            "Set them in the environment, as the provider documents it",
-        )
+    if status and status[1] == "301":
+        return f"it is in another region{told}", "Name its region in AWS_REGION"
     if status:
         return f"the store answers with status {status[1]}{told}", "Try again later"
     return "it does not answer", "See that the network and the endpoint are right, and try again"

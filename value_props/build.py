@@ -30,6 +30,7 @@ from value_props.packages import are_installed
 from value_props.parsed import ParsedFiles
 from value_props.project import DATA_ONLY, MODELS_ONLY, Dbt, NodeOutcome
 from value_props.published import BACKFILL, DATABASE, PAGE, OutPath, remove_tree
+from value_props.remote import RemoteOut, opened
 from value_props.run import Request, Run
 
 # What `check` needs of the project: the raw data, the window, and the gate's tables.
@@ -76,6 +77,7 @@ def build(request: Request) -> Published:
     with (
         ExitStack() as released,
         exclusive(out.lock, run.run_id),
+        opened(request.out_bucket, out, run.run_id) as remote,
         request.resources.in_force(out.work),
         ExitStack() as ended,
     ):
@@ -86,8 +88,8 @@ def build(request: Request) -> Published:
         out.sweep()
         (run.folder / "files").mkdir(parents=True)
         history.begin(out, run.begun)
-        with log_file(run.folder / "run.log"), kept_on_failure(run, out):
-            logger.info("step=start run_id=%s raw_path=%s", run.run_id, request.raw_path)
+        with log_file(run.folder / "run.log"), kept_on_failure(run, out), request.raw.told():
+            logger.info("step=start run_id=%s raw_path=%s", run.run_id, request.raw.name)
             verdict = None
             try:
                 verdict = _build_and_judge(run, out)
@@ -96,7 +98,7 @@ def build(request: Request) -> Published:
             if verdict.problems:
                 raise _gate_error(verdict, out)
             with _unpublished():
-                return _publish(run, out, verdict)
+                return _publish(run, out, verdict, remote)
 
 
 def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
@@ -111,6 +113,7 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
     with (
         tempfile.TemporaryDirectory(prefix="value_props_check_") as scratch,
         request.resources.in_force(Path(scratch)),
+        request.raw.told(),
     ):
         run = Run(request, Path(scratch))
         run.database.parent.mkdir()
@@ -171,6 +174,10 @@ def _dbt(run: Run, target_path: Path) -> Dbt:
 def _inspected(run: Run, dbt: Dbt, parsed: ParsedFiles) -> Iterator[raw_files.Inventory]:
     """Hash the new raw files while dbt parses the project; hand all of them to the dbt model."""
     request = run.request
+    if request.raw_bucket:
+        with step("mirror", run.seconds) as fields:
+            run.objects = request.raw.mirrored()
+            fields["files"] = len(run.objects)
     found = raw_files.find_raw_files(request.raw_path)
     _refuse_full_disk(run, found)
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -210,7 +217,7 @@ def _run_dbt(run: Run, dbt: Dbt, options: tuple[str, ...]) -> list[NodeOutcome]:
     return outcomes
 
 
-def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
+def _publish(run: Run, out: OutPath, verdict: Verdict, remote: RemoteOut | None) -> Published:
     request = run.request
     files = run.folder / "files"
     with step("export", run.seconds):
@@ -225,16 +232,19 @@ def _publish(run: Run, out: OutPath, verdict: Verdict) -> Published:
         facts = {
             "run_id": run.run_id,
             "started_at": run.started_at,
-            "raw_path": str(request.raw_path),
+            "raw_path": request.raw.name,
             "seconds": run.seconds,
         }
         told = replace(verdict, warnings=run.warnings)
-        manifest = write_manifest(files, out.edition, facts, told, run.made_by)
+        manifest = write_manifest(files, out.edition, facts, told, run.made_by, run.objects)
     with step("publish", run.seconds) as fields:
         shutil.copyfile(run.folder / "run.log", files / "run.log")
+        if remote:
+            with step("upload", run.seconds):
+                remote.upload_run(files, run.run_id)
         out.add_run(files, run.run_id)
         if is_current:
-            out.switch_to(run.run_id)
+            (remote.make_current if remote else out.switch_to)(run.run_id)
             remove_tree(out.last_run)
         history.commit(out, run.run_id)
         out.prune()

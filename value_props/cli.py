@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -19,8 +19,17 @@ from value_props import __version__
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.lock import exclusive
 from value_props.parameters import PARAMETERS, check_parameters
+from value_props.places import Place, place_of
 from value_props.project import find_project
-from value_props.published import REPORT, OutPath, edition_at, roll_back
+from value_props.published import (
+    DATABASE,
+    MANIFEST,
+    PAGE,
+    REPORT,
+    OutPath,
+    edition_at,
+    roll_back,
+)
 from value_props.resources import RESOURCES, Resources, resolve
 
 DEFAULT_RAW = Path("data/raw")
@@ -71,15 +80,25 @@ def _trust_options(command: Command) -> Command:
     )(command)
 
 
-_raw_option = click.option(
-    "--raw",
-    default="",
-    metavar="FOLDER",
-    help=f"Folder of the raw files. Default: {DEFAULT_RAW}.",
-)
-_out_option = click.option(
-    "--out", default="", metavar="FOLDER", help=f"Folder to publish to. Default: {DEFAULT_OUT}."
-)
+def _place_option(kind: Literal["raw", "out"], default: Path, meaning: str) -> Callable[[Command], Command]:
+    variable = f"VALUE_PROPS_{kind.upper()}"
+
+    def place(_context: click.Context, _option: click.Parameter, text: str) -> Place:
+        # Make passes an empty text for what was not given.
+        return place_of(text or os.environ.get(variable, "") or str(default), kind)
+
+    return click.option(
+        f"--{kind}",
+        default="",
+        metavar="PATH",
+        callback=place,
+        help=f"{meaning}: a folder, s3://bucket/prefix, gs://… or az://… Default: {default}."
+        f" Also {variable}.",
+    )
+
+
+_raw_option = _place_option("raw", DEFAULT_RAW, "Where the raw files are")
+_out_option = _place_option("out", DEFAULT_OUT, "Where to publish to")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -114,8 +133,8 @@ def cli(context: click.Context, debug: bool) -> None:
 def build(
     debug: bool,
     /,
-    raw: str,
-    out: str,
+    raw: Place,
+    out: Place,
     make_current: bool,
     rehash: bool,
     full_refresh: bool,
@@ -129,27 +148,22 @@ def build(
         _request(debug, raw, out, given, make_current), trust=_trust(rehash, full_refresh)
     )
     if sample_if_empty:
-        _sample_if_empty(request.raw_path, request.resources)
-    published = job.build(request)
-    _tell(published, request.out_path)
+        _sample_if_empty(raw, request.resources)
+    with out.told():
+        published = job.build(request)
+    _tell(published, out)
 
 
 @cli.command()
 @click.option("--from", "first_day", required=True, metavar="MONDAY", help="Of the first week.")
 @click.option("--to", "last_day", required=True, metavar="SUNDAY", help="Of the last week.")
 @_raw_option
-@click.option(
-    "--out",
-    default=str(DEFAULT_BACKFILL),
-    show_default=True,
-    metavar="FOLDER",
-    help="Folder to publish to.",
-)
+@_place_option("out", DEFAULT_BACKFILL, "Where to publish to")
 @partial(_parameter_options, without=("as_of_date", "week_rule", "report_weeks"))
 @_resource_options
 @click.pass_obj
 def backfill(
-    debug: bool, /, first_day: str, last_day: str, raw: str, out: str, **given: Any
+    debug: bool, /, first_day: str, last_day: str, raw: Place, out: Place, **given: Any
 ) -> None:
     """Publish each week of a span as of its Sunday, in one pass: a file of Parquet a week."""
     from value_props import build as job
@@ -158,9 +172,10 @@ def backfill(
 
     span = parameters_of(first_day, last_day)
     # Its weeks were asked for by name, so they are current even if older than the last ones.
-    request = _request(debug, raw, out or str(DEFAULT_BACKFILL), {**given, **span}, True)
-    request = replace(request, edition=BACKFILL)
-    _tell(job.build(request), request.out_path)
+    request = replace(_request(debug, raw, out, {**given, **span}, True), edition=BACKFILL)
+    with out.told():
+        published = job.build(request)
+    _tell(published, out)
 
 
 @cli.command()
@@ -173,12 +188,7 @@ def backfill(
     help=f"Store to load. Default: {DEFAULT_STORE}. Also VALUE_PROPS_STORE.",
 )
 @_raw_option
-@click.option(
-    "--out",
-    default="",
-    metavar="FOLDER",
-    help=f"Folder that a build publishes to; it shares its parsed files. Default: {DEFAULT_OUT}.",
-)
+@_place_option("out", DEFAULT_OUT, "Where a build publishes to; it shares its parsed files")
 @_resource_options
 @_trust_options
 @click.pass_obj
@@ -186,8 +196,8 @@ def load(
     debug: bool,
     /,
     store: str,
-    raw: str,
-    out: str,
+    raw: Place,
+    out: Place,
     rehash: bool,
     full_refresh: bool,
     **given: Any,
@@ -210,11 +220,13 @@ def load(
 @_resource_options
 @click.option("--json", "is_json", is_flag=True, help="Print the profile as JSON.")
 @click.pass_obj
-def check(debug: bool, /, raw: str, is_json: bool, **given: Any) -> None:
+def check(debug: bool, /, raw: Place, is_json: bool, **given: Any) -> None:
     """Check parameters and raw files, resolve the window, and print a profile."""
     from value_props import build as job
 
-    tables, verdict = job.check(_request(debug, raw, "", given, False))
+    tables, verdict = job.check(
+        _request(debug, raw, Place(str(DEFAULT_OUT), DEFAULT_OUT), given, False)
+    )
     if is_json:
         click.echo(job.as_json(tables))
     else:
@@ -255,14 +267,19 @@ def sample(out: str, scale: float, seed: int, overwrite: bool) -> None:
 @cli.command()
 @_out_option
 @click.option("--to", "run_id", default=None, metavar="RUN", help="Default: the run before.")
-def rollback(out: str, run_id: str | None) -> None:
+def rollback(out: Place, run_id: str | None) -> None:
     """Make an older passed run the published one again."""
     from value_props import history as records
     from value_props.ending import tell_metrics_of_rollback
+    from value_props.remote import opened
 
     out_path = _existing_out(out)
-    with exclusive(out_path.lock, "rollback"):
-        now = roll_back(out_path, run_id)
+    with (
+        out.told(),
+        exclusive(out_path.lock, "rollback"),
+        opened(out.bucket, out_path, "rollback") as remote,
+    ):
+        now = remote.roll_back(run_id) if remote else roll_back(out_path, run_id)
         records.settle(out_path)
         tell_metrics_of_rollback(out_path)
     click.echo(f"Current is run {now} again: {_week(out_path.manifest_of(now))}.")
@@ -270,15 +287,22 @@ def rollback(out: str, run_id: str | None) -> None:
 
 @cli.command()
 @_out_option
-def verify(out: str) -> None:
-    """Hash the published files again and compare them with the manifest."""
+def verify(out: Place) -> None:
+    """Hash the published files again and compare them with the manifest.
+
+    Those in a bucket are fetched for it, and not kept.
+    """
+    from value_props.remote import RemoteOut
+
     out_path = _existing_out(out)
-    run_id = out_path.current_run_id()
-    if run_id is None:
-        raise ValuePropsError(
-            "nothing is published there", f"Out path {out_path.root}", "Run `value-props build`"
-        )
-    faults = out_path.verify(run_id)
+    published = RemoteOut(out.bucket, out_path) if out.bucket else out_path
+    with out.told():
+        run_id = published.current_run_id()
+        if run_id is None:
+            raise ValuePropsError(
+                "nothing is published there", f"Out path {out.name}", "Run `value-props build`"
+            )
+        faults = published.verify(run_id)
     if faults:
         raise ValuePropsError(
             "; ".join(faults),
@@ -293,14 +317,15 @@ def verify(out: str) -> None:
 @_out_option
 @click.option("--limit", default=10, show_default=True, help="How many runs, the newest first.")
 @click.option("--json", "is_json", is_flag=True, help="Print all that is known of them as JSON.")
-def history(out: str, limit: int, is_json: bool) -> None:
+def history(out: Place, limit: int, is_json: bool) -> None:
     """Print what became of the last runs, the failed and killed ones too."""
     from value_props import history as records
     from value_props.build import as_json
 
     out_path = _existing_out(out)
     try:
-        with exclusive(out_path.lock, "history"):
+        with out.told(), exclusive(out_path.lock, "history"):
+            _pull(out, out_path)
             records.settle(out_path)
     except ValuePropsError as error:
         if error.exit_code != ExitCode.LOCKED:
@@ -334,11 +359,16 @@ def history(out: str, limit: int, is_json: bool) -> None:
 @click.argument("before")
 @click.argument("after")
 @_out_option
-def diff(before: str, after: str, out: str) -> None:
+def diff(before: str, after: str, out: Place) -> None:
     """Print what changed in fct_prints from run BEFORE to run AFTER, by print_id."""
     from value_props.diff import changes
 
-    found = changes(_existing_out(out), before, after)
+    out_path = _existing_out(out)
+    with out.told():
+        if out.bucket:
+            with exclusive(out_path.lock, "diff"):
+                _pull(out, out_path, runs=(before, after))
+        found = changes(out_path, before, after)
     _print_table(f"changes from {before} to {after}", found, is_always_table=True)
 
 
@@ -352,12 +382,16 @@ def deps() -> None:
 
 @cli.command()
 @_out_option
-def docs(out: str) -> None:
+def docs(out: Place) -> None:
     """Write the dbt docs site, the lineage of columns and the run's report; all work offline."""
     from value_props.docs import write_docs
 
     project = find_project()
-    out_path = OutPath(Path(out) if out else DEFAULT_OUT)
+    out_path = OutPath(out.folder)
+    if out.bucket:
+        out_path = _existing_out(out)
+        with out.told(), exclusive(out_path.lock, "docs"):
+            _pull(out, out_path, names=(DATABASE, PAGE))
     site = write_docs(project, out_path, project / "target" / "docs")
     for name, reason in site.missing.items():
         click.echo(f"{name}: {reason}", err=True)
@@ -400,15 +434,17 @@ def _complain(lines: list[str], code: int, is_debug: bool) -> None:
     click.echo(f"(exit {code})", err=True)
 
 
-def _request(debug: bool, raw: str, out: str, given: dict[str, Any], make_current: bool) -> Any:
+def _request(debug: bool, raw: Place, out: Place, given: dict[str, Any], make_current: bool) -> Any:
     from value_props.run import Request
 
     resources = resolve({resource.name: given.pop(resource.name) for resource in RESOURCES})
     given["allow_incomplete"] = "true" if given.get("allow_incomplete") else ""
     return Request(
         project=find_project(),
-        raw_path=Path(raw) if raw else DEFAULT_RAW,
-        out_path=Path(out) if out else DEFAULT_OUT,
+        raw_path=raw.folder,
+        out_path=out.folder,
+        raw_bucket=raw.bucket,
+        out_bucket=out.bucket,
         parameters=check_parameters(given),
         resources=resources,
         make_current=make_current,
@@ -422,32 +458,54 @@ def _trust(rehash: bool, full_refresh: bool) -> Any:
     return Trust.NOTHING if full_refresh else Trust.CONTENTS if rehash else Trust.STAMPS
 
 
-def _existing_out(out: str) -> OutPath:
-    root = Path(out) if out else DEFAULT_OUT
-    if not root.is_dir():
+def _existing_out(out: Place) -> OutPath:
+    from value_props.remote import edition_in
+
+    if out.bucket:
+        out.folder.mkdir(parents=True, exist_ok=True)
+        return OutPath(out.folder, edition_in(out.bucket) or REPORT)
+    if not out.folder.is_dir():
         raise ValuePropsError(
-            "there is no such folder", f"Out path {root}", "Run `value-props build`"
+            "there is no such folder", f"Out path {out.name}", "Run `value-props build`"
         )
-    return OutPath(root, edition_at(root) or REPORT)
+    return OutPath(out.folder, edition_at(out.folder) or REPORT)
 
 
-def _sample_if_empty(raw_path: Path, resources: Resources) -> None:
+def _pull(
+    out: Place, out_path: OutPath, names: Collection[str] = (), runs: Collection[str] = ()
+) -> None:
+    """Fetch what a command reads: of the current run files by name, of others the mart."""
+    from value_props.remote import RemoteOut
+
+    if out.bucket:
+        remote = RemoteOut(out.bucket, out_path)
+        remote.pull(names)
+        for run_id in runs:
+            remote.pull_run(run_id, out_path.edition.mart.partition("/")[0])
+
+
+def _sample_if_empty(raw: Place, resources: Resources) -> None:
     from value_props.raw_files import PATTERNS
     from value_props.sample import write_sample
 
-    names = [path.name for path in raw_path.iterdir()] if raw_path.is_dir() else []
+    if raw.bucket:
+        return
+    names = [path.name for path in raw.folder.iterdir()] if raw.folder.is_dir() else []
     if any(pattern.fullmatch(name) for pattern in PATTERNS.values() for name in names):
         return
-    write_sample(raw_path, threads=resources.threads, memory_limit=resources.memory_limit)
-    click.echo(f"There was no raw data in {raw_path}: wrote a sample of the public case's shape.")
+    write_sample(raw.folder, threads=resources.threads, memory_limit=resources.memory_limit)
+    click.echo(f"There was no raw data in {raw.name}: wrote a sample of the public case's shape.")
 
 
-def _tell(published: Any, out_path: Path) -> None:
+def _tell(published: Any, out: Place) -> None:
     manifest = published.manifest
     read = sum(row["rows_read"] for row in manifest["inputs"])
     kept = sum(row["rows_kept"] for row in manifest["inputs"])
     quarantined = sum(row["rows_quarantined"] for row in manifest["inputs"])
-    folder = out_path if published.is_current else published.folder
+    run = f"{out.name}/runs/{manifest['run_id']}"
+    # In a bucket the manifest alone has a stable name.
+    files_in = out.name if published.is_current and not out.bucket else run
+    manifest_in = out.name if published.is_current else run
     for warning in manifest["warnings"]:
         click.echo(f"Warning: {warning}.")
     click.echo(f"Published {_week(manifest)}.")
@@ -457,8 +515,10 @@ def _tell(published: Any, out_path: Path) -> None:
     )
     files = Counter(output["name"].partition("/")[0] for output in manifest["outputs"])
     for name, count in files.items():
-        click.echo(f"  {folder / name}{f' ({count} files)' if count > 1 else ''}")
-    click.echo(f"  {folder / 'manifest.json'}")
+        click.echo(f"  {files_in}/{name}{f' ({count} files)' if count > 1 else ''}")
+    click.echo(f"  {manifest_in}/{MANIFEST}")
+    if out.bucket:
+        click.echo(f"Metrics, and what a failed run leaves, stay here in {out.folder}.")
     if not published.is_current:
         click.echo(
             "The published week is newer, so this run is kept but is not current;"

@@ -8,6 +8,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from duckdb import DuckDBPyConnection
 
 from value_props import parsed
+from value_props.places import place_of
 from value_props.raw_files import Trust, as_json, recall_or_inspect
 
 
@@ -26,8 +27,11 @@ class Plugin(BasePlugin):  # type: ignore[misc]
 
 
 def _find_raw_files(raw_path: str, copies_path: str, parsed_path: str, trust: str) -> str:
-    return as_json(
-        recall_or_inspect(
-            Path(raw_path), Path(copies_path), parsed.ParsedFiles(Path(parsed_path)), Trust(trust)
+    raw = place_of(raw_path, "raw")
+    with raw.told():
+        raw.mirrored()
+        return as_json(
+            recall_or_inspect(
+                raw.folder, Path(copies_path), parsed.ParsedFiles(Path(parsed_path)), Trust(trust)
+            )
         )
-    )

@@ -9,12 +9,15 @@ import json
 import platform
 import shutil
 import subprocess  # nosec B404
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
 from value_props import database
+from value_props.bucket import Entry
 from value_props.gate import Verdict
 from value_props.published import DATABASE, MANIFEST, Edition, files_under, sha256_of
 
@@ -27,6 +30,7 @@ def write_manifest(
     run: dict[str, Any],
     verdict: Verdict,
     made_by: dict[str, Any],
+    objects: Mapping[str, Entry] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Describe the finished files of a folder, in that folder.
 
@@ -36,6 +40,7 @@ def write_manifest(
         run: run_id, started_at, raw_path and seconds per step.
         verdict: of the gate.
         made_by: see the function of that name.
+        objects: the inputs that are in a bucket, by name; raw_path is its address.
 
     Returns:
         The manifest as it was written.
@@ -64,7 +69,7 @@ def write_manifest(
         "window": {name: value for name, value in window.items() if name not in parameters},
         "report_weeks": _report_weeks(path),
         "rows_in_mart": database.rows(path, "select count(*) as n from marts.fct_prints")[0]["n"],
-        "inputs": _inputs(path),
+        "inputs": [_located(row, run["raw_path"], objects) for row in _inputs(path)],
         "outputs": [
             {
                 "name": name,
@@ -168,6 +173,12 @@ def _inputs(path: Path) -> list[dict[str, Any]]:
         row["parsed"] = "/".join(Path(row["parsed"]).parts[-3:])
         row["quarantined_by_reason"] = reasons.get((row["source"], row.pop("file_name")), {})
     return inputs
+
+
+def _located(row: dict[str, Any], raw_path: str, objects: Mapping[str, Entry]) -> dict[str, Any]:
+    """An input as the user finds it: in a bucket, where that holds it."""
+    entry = objects.get(Path(row["path"]).name)
+    return {**row, "path": f"{raw_path}/{entry.name}", "etag": entry.etag} if entry else row
 
 
 def _report_weeks(path: Path) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,13 +134,7 @@ class OutPath:
                 f"Out path {self.root}",
                 "Name a folder that can be written",
             )
-        published = edition_at(self.root)
-        if published is not None and published != self.edition:
-            raise ValuePropsError(
-                f"it holds what `value-props {published.command}` published",
-                f"Out path {self.root}",
-                "Name another folder",
-            )
+        self.refuse_other(edition_at(self.root))
         for name in (*self.edition.stable_names, "current"):
             path = self.root / name
             if path.exists() and not path.is_symlink():
@@ -148,6 +143,19 @@ class OutPath:
                     f"Out path {path}",
                     "Move it away, or name another folder",
                 )
+
+    def refuse_other(self, published: Edition | None) -> None:
+        """Refuse to publish over what another command published.
+
+        Raises:
+            ValuePropsError: it was another.
+        """
+        if published is not None and published != self.edition:
+            raise ValuePropsError(
+                f"it holds what `value-props {published.command}` published",
+                f"Out path {self.root}",
+                "Name another folder",
+            )
 
     def sweep(self) -> None:
         """Remove what a killed run left. Call it under the lock."""
@@ -217,6 +225,11 @@ class OutPath:
         link.replace(self.current)
         sync(self.root)
 
+    def show_none(self) -> None:
+        """Have the stable names show no run."""
+        for name in ("current", *self.edition.stable_names):
+            (self.root / name).unlink(missing_ok=True)
+
     def prune(self) -> None:
         """Keep the last passed runs, and the current one."""
         keep = {*self.run_ids()[-RUNS_KEPT:], self.current_run_id()}
@@ -253,6 +266,18 @@ def roll_back(out: OutPath, run_id: str | None) -> str:
     Raises:
         ValuePropsError: there is no such run, or its files are damaged.
     """
+    wanted = run_to_go_back_to(out, run_id)
+    refuse_damaged(wanted, out.verify(wanted))
+    out.switch_to(wanted)
+    return wanted
+
+
+def run_to_go_back_to(out: OutPath, run_id: str | None) -> str:
+    """The run of that id, or the one before the current.
+
+    Raises:
+        ValuePropsError: there is none.
+    """
     current = out.current_run_id()
     older = [kept for kept in out.run_ids() if current is None or kept < current]
     if run_id is None and not older:
@@ -263,16 +288,22 @@ def roll_back(out: OutPath, run_id: str | None) -> str:
         )
     wanted = run_id or older[-1]
     out.check_kept(wanted)
-    faults = out.verify(wanted)
+    return wanted
+
+
+def refuse_damaged(run_id: str, faults: list[str]) -> None:
+    """Refuse to go back to a run of which something is wrong.
+
+    Raises:
+        ValuePropsError: it names the faults (exit code NOT_PUBLISHED).
+    """
     if faults:
         raise ValuePropsError(
             f"its files are damaged: {'; '.join(faults)}",
-            f"Run {wanted}",
+            f"Run {run_id}",
             "Choose another run",
             ExitCode.NOT_PUBLISHED,
         )
-    out.switch_to(wanted)
-    return wanted
 
 
 def edition_at(root: Path) -> Edition | None:
@@ -281,6 +312,12 @@ def edition_at(root: Path) -> Edition | None:
         if any((root / name).is_symlink() for name in edition.exports):
             return edition
     return None
+
+
+def edition_of(manifest: Mapping[str, Any]) -> Edition:
+    """What a manifest describes."""
+    exports = {output["name"].partition("/")[0] for output in manifest["outputs"]}
+    return REPORT if exports & set(REPORT.exports) else BACKFILL
 
 
 def files_under(folder: Path, name: str) -> list[str]:

@@ -173,9 +173,9 @@ def recall_or_inspect(
     return remembered or inspect(raw_path, copies_path, parsed_files, trust)
 
 
-def is_remote(path: Path) -> bool:
-    """Whether it was written as the address of a bucket; Path makes one slash of two."""
-    return bool(re.match(r"\w+:/", str(path)))
+def endings_of(source_name: str) -> str:
+    """How the names of a source's files end, in words."""
+    return "*.csv" if source_name == "pays" else "*.json, *.jsonl or *.ndjson"
 
 
 def find_raw_files(raw_path: Path) -> list[RawFile]:
@@ -184,12 +184,6 @@ def find_raw_files(raw_path: Path) -> list[RawFile]:
     Raises:
         ValuePropsError: no folder, no file for a source, or a file beside its own .gz.
     """
-    if is_remote(raw_path):
-        raise ValuePropsError(
-            "only folders of this machine can be read",
-            f"Raw path {raw_path}",
-            "Copy the files into a folder and name that",
-        )
     if not raw_path.is_dir():
         raise ValuePropsError(
             "there is no such folder",
@@ -202,12 +196,11 @@ def find_raw_files(raw_path: Path) -> list[RawFile]:
     for source_name in SOURCES:
         matches = [name for name in names if PATTERNS[source_name].fullmatch(name)]
         if not matches:
-            endings = "*.csv" if source_name == "pays" else "*.json, *.jsonl or *.ndjson"
             raise ValuePropsError(
                 f"no file for the source {source_name}",
                 f"Raw path {raw_path}",
-                f"Add a file named {source_name}{endings} (each also with .gz), or write"
-                f" sample data with `value-props sample --out {raw_path}`",
+                f"Add a file named {source_name}{endings_of(source_name)} (each also with .gz), or"
+                f" write sample data with `value-props sample --out {raw_path}`",
             )
         for number, name in enumerate(matches, start=1):
             if name + ".gz" in matches:

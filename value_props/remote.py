@@ -6,30 +6,38 @@
       quality/<run_id>/   the record of each run that ended
       .lock.json          while a run goes on
 
-The folder is a cache: what the bucket does not hold is not published. A run builds and publishes
-into it as into any other; then its files go up whole, and the root manifest is replaced. So a
-failed or killed upload leaves the last good set, and the next run removes what it left.
+The folder is a cache: what the bucket does not hold is not published. A run works in it as in any
+other; its files go up whole before it counts as passed there, and the root manifest is replaced
+before the stable names of the folder are. So a failed or killed upload leaves the last good set,
+and the next run removes what it left.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from value_props.bucket import Bucket, Entry, Lock
+from value_props.bucket import Bucket, Entry, Lock, in_parallel
 from value_props.errors import ExitCode, ValuePropsError
-from value_props.published import DATABASE, MANIFEST, OutPath, remove_tree
+from value_props.history import ROLLED_BACK
+from value_props.logs import logger
+from value_props.published import (
+    DATABASE,
+    MANIFEST,
+    Edition,
+    OutPath,
+    edition_of,
+    refuse_damaged,
+    remove_tree,
+    run_to_go_back_to,
+)
 
-
-def cache_of(bucket: Bucket, root: Path) -> Path:
-    """The folder of this machine that stands for a prefix of a bucket."""
-    key = hashlib.sha256(bucket.address.rstrip("/").encode()).hexdigest()[:16]
-    return root / key
+# The snapshots of the next run go on from the current database.
+FOR_A_RUN = (DATABASE,)
 
 
 @dataclass
@@ -38,106 +46,166 @@ class RemoteOut:
 
     Args:
         bucket: where they are.
-        out: the folder.
+        out: the folder. The caller of any method that changes it holds its lock.
+        lock: of the bucket, while it is held.
     """
 
     bucket: Bucket
     out: OutPath
+    lock: Lock | None = None
 
     @contextmanager
     def opened(self, run_id: str) -> Iterator[None]:
-        """Bring the folder to the state of the bucket, and the bucket to that of the folder.
+        """Hold the lock of the bucket, and bring the folder to its state.
 
-        What the block published, and the record of a failed run, go up; the lock is held.
+        At the end the records of runs go up, that of a failed one too, and old runs are removed.
 
         Raises:
-            ValuePropsError: another run holds the lock, or the store fails; if it does so
-                after the block, nothing is published (exit code NOT_PUBLISHED).
+            ValuePropsError: another run holds the lock, or the store fails.
         """
-        with self.bucket.locked(run_id) as lock:
-            self.pull()
+        with self.bucket.locked(run_id) as self.lock:
+            self.pull(FOR_A_RUN)
             try:
                 yield
             finally:
-                with _not_published():
-                    self.push(lock)
+                try:
+                    self._push()
+                except ValuePropsError as error:
+                    # What is published is whole; the next run brings up the rest.
+                    logger.warning("step=push problem=%s", error)
 
-    def pull(self) -> None:
-        """Bring the folder to the state of the bucket; files of older runs stay there."""
+    def pull(self, names: Collection[str]) -> None:
+        """Bring the folder to the state of the bucket.
+
+        Args:
+            names: of the files of the current run that are wanted here; of the other runs only
+                the manifests are.
+        """
         entries = self.bucket.entries()
+        shown = self._shown(entries)
+        self.out.refuse_other(edition_of(shown) if shown else None)
         kept = _run_ids(entries)
         for run_id in self.out.run_ids():
             if run_id not in kept:
                 remove_tree(self.out.runs / run_id)
-        for run_id in kept:
-            self._fetch(entries[f"runs/{run_id}/{MANIFEST}"])
-        for name, entry in entries.items():
-            if name.startswith("quality/"):
-                self._fetch(entry)
-        current = self.current_run_id(entries)
-        if current:
-            # The snapshots of the next run go on from its database.
-            self._fetch(entries[f"runs/{current}/{DATABASE}"])
-            self.out.switch_to(current)
+        for mark in self.out.history.glob(f"*/{ROLLED_BACK}"):
+            if self._name_of(mark) not in entries:
+                mark.unlink()
+        wanted = [f"runs/{run_id}/{MANIFEST}" for run_id in kept]
+        wanted += [name for name in entries if name.startswith("quality/")]
+        if shown:
+            wanted += [f"runs/{shown['run_id']}/{name}" for name in names]
+        in_parallel(self._fetch, [entries[name] for name in wanted if name in entries])
+        if shown:
+            self.out.switch_to(shown["run_id"])
+        else:
+            self.out.show_none()
 
-    def pull_run(self, run_id: str) -> None:
-        """Bring all files of a passed run to the folder."""
-        for name, entry in self.bucket.entries(f"runs/{run_id}").items():
-            if name.startswith(f"runs/{run_id}/"):
-                self._fetch(entry)
+    def pull_run(self, run_id: str, name: str) -> None:
+        """Bring an export of a passed run to the folder, a file or what is below it."""
+        prefix = f"runs/{run_id}/{name}"
+        entries = self.bucket.entries(f"runs/{run_id}")
+        in_parallel(
+            self._fetch,
+            [entries[each] for each in entries if each == prefix or each.startswith(f"{prefix}/")],
+        )
 
-    def push(self, lock: Lock) -> None:
-        """Bring the bucket to the state of the folder, the root manifest last.
+    def upload_run(self, files: Path, run_id: str) -> None:
+        """Bring the files of a passed run up, its manifest last.
 
         Raises:
-            ValuePropsError: the store fails, or the lock is another's by now.
+            ValuePropsError: the store fails, or the lock is another's (exit code NOT_PUBLISHED).
         """
-        lock.check()
-        entries = self.bucket.entries()
-        kept = _run_ids(entries)
-        for run_id in self.out.run_ids():
-            if run_id not in kept:
-                self._upload(self.out.runs / run_id)
-        for record in sorted(self.out.history.glob("*")):
-            missing = [path for path in _files_of(record) if self._name_of(path) not in entries]
-            if missing:
-                self.bucket.upload({self._name_of(path): path for path in missing})
-        current = self.out.current_run_id()
-        if current and current != self.current_run_id(entries):
-            lock.check()
-            manifest = self.out.manifest_of(current)
-            for output in manifest["outputs"]:
-                output["path"] = f"runs/{current}/{output['name']}"
-            text = json.dumps(manifest, indent=2, ensure_ascii=False)
-            self.bucket.write(MANIFEST, text.encode())
-        here = set(self.out.run_ids())
-        gone = [name for name in entries if name.startswith("runs/") and _second(name) not in here]
-        # A run without its manifest is none, so that comes first.
-        self.bucket.remove([name for name in gone if _is_manifest(name)])
-        self.bucket.remove([name for name in gone if not _is_manifest(name)])
+        paths = {f"runs/{run_id}/{path.relative_to(files)}": path for path in _files_of(files)}
+        manifest = f"runs/{run_id}/{MANIFEST}"
+        with _not_published():
+            self._check_lock()
+            self.bucket.upload({name: path for name, path in paths.items() if name != manifest})
+            self.bucket.upload({manifest: paths[manifest]})
 
-    def current_run_id(self, entries: dict[str, Entry]) -> str | None:
-        """The run that the root manifest shows.
+    def make_current(self, run_id: str) -> None:
+        """Have the root manifest show a run whose files are there, and then the stable names.
+
+        Raises:
+            ValuePropsError: as upload_run.
+        """
+        with _not_published():
+            self._check_lock()
+            manifest = self._manifest_of(run_id)
+            for output in manifest["outputs"]:
+                output["path"] = f"runs/{run_id}/{output['name']}"
+            text = json.dumps(manifest, indent=2, ensure_ascii=False)
+            self.bucket.write(MANIFEST, f"{text}\n".encode())
+        self.out.switch_to(run_id)
+
+    def roll_back(self, run_id: str | None) -> str:
+        """Make an older passed run the current one again; see published.roll_back."""
+        wanted = run_to_go_back_to(self.out, run_id)
+        refuse_damaged(wanted, self.verify(wanted))
+        self.make_current(wanted)
+        return wanted
+
+    def verify(self, run_id: str) -> list[str]:
+        """Fetch a passed run's objects and hash them.
+
+        Returns:
+            What is wrong, a sentence each; empty where all is as it was published.
+        """
+        faults = []
+        for output in self._manifest_of(run_id)["outputs"]:
+            name = f"runs/{run_id}/{output['name']}"
+            try:
+                if self.bucket.sha256_of(name) != output["sha256"]:
+                    faults.append(f"{self.bucket}/{name} is not the file that was published")
+            except FileNotFoundError:
+                faults.append(f"{self.bucket}/{name} is missing")
+        return faults
+
+    def current_run_id(self) -> str | None:
+        """The run that the root manifest shows; None without one.
 
         Raises:
             ValuePropsError: the manifest is damaged, or names a run that is not there.
         """
+        shown = self._shown(self.bucket.entries())
+        return shown["run_id"] if shown else None
+
+    def _push(self) -> None:
+        """Bring records up that are only here, and remove the runs that are not kept."""
+        self._check_lock()
+        entries = self.bucket.entries()
+        records = {self._name_of(path): path for path in _files_of(self.out.history)}
+        missing = {name: path for name, path in records.items() if name not in entries}
+        if missing:
+            self.bucket.upload(missing)
+        here = set(self.out.run_ids())
+        gone = [name for name in entries if name.startswith("runs/") and _second(name) not in here]
+        gone += [
+            name for name in entries if name.endswith(f"/{ROLLED_BACK}") and name not in records
+        ]
+        # A run without its manifest is none, so that comes first.
+        self.bucket.remove([name for name in gone if _is_manifest(name)])
+        self.bucket.remove([name for name in gone if not _is_manifest(name)])
+
+    def _shown(self, entries: dict[str, Entry]) -> dict[str, Any] | None:
+        """The root manifest."""
         if MANIFEST not in entries:
             return None
-        try:
-            manifest: dict[str, Any] = json.loads(self.bucket.read(MANIFEST))
-            run_id = str(manifest["run_id"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._damaged("it is no manifest") from error
-        if f"runs/{run_id}/{DATABASE}" not in entries:
-            raise self._damaged(f"the files of run {run_id}, which it names, are not there")
-        return run_id
+        shown = _read_manifest(self.bucket, MANIFEST)
+        if f"runs/{shown['run_id']}/{MANIFEST}" not in entries:
+            raise _damaged(
+                self.bucket,
+                MANIFEST,
+                f"the files of run {shown['run_id']}, which it names, are not there",
+            )
+        return shown
 
-    def _upload(self, folder: Path) -> None:
-        files = _files_of(folder)
-        manifest = folder / MANIFEST
-        self.bucket.upload({self._name_of(path): path for path in files if path != manifest})
-        self.bucket.upload({self._name_of(manifest): manifest})
+    def _manifest_of(self, run_id: str) -> dict[str, Any]:
+        return _read_manifest(self.bucket, f"runs/{run_id}/{MANIFEST}")
+
+    def _check_lock(self) -> None:
+        if self.lock:
+            self.lock.check()
 
     def _fetch(self, entry: Entry) -> None:
         """Fetch an object that never changes, if it is not here."""
@@ -150,12 +218,50 @@ class RemoteOut:
     def _name_of(self, path: Path) -> str:
         return path.relative_to(self.out.root).as_posix()
 
-    def _damaged(self, what: str) -> ValuePropsError:
-        return ValuePropsError(
-            what,
-            f"Bucket {self.bucket.address}, object {MANIFEST}",
-            "Remove the object, and publish again with `value-props build`",
-        )
+
+@contextmanager
+def opened(bucket: Bucket | None, out: OutPath, run_id: str) -> Iterator[RemoteOut | None]:
+    """The bucket that an out path stands for, opened for a run; None where for itself.
+
+    Raises:
+        ValuePropsError: see RemoteOut.opened.
+    """
+    if bucket is None:
+        yield None
+        return
+    remote = RemoteOut(bucket, out)
+    with remote.opened(run_id):
+        yield remote
+
+
+def edition_in(bucket: Bucket) -> Edition | None:
+    """What is published in a bucket; None where nothing is.
+
+    Raises:
+        ValuePropsError: the store fails, or the root manifest is damaged.
+    """
+    try:
+        return edition_of(_read_manifest(bucket, MANIFEST))
+    except FileNotFoundError:
+        return None
+
+
+def _read_manifest(bucket: Bucket, name: str) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads(bucket.read(name))
+        if isinstance(manifest["run_id"], str) and isinstance(manifest["outputs"], list):
+            return manifest
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise _damaged(bucket, name, "it is no manifest")
+
+
+def _damaged(bucket: Bucket, name: str, what: str) -> ValuePropsError:
+    return ValuePropsError(
+        what,
+        f"Bucket {bucket}, object {name}",
+        "Remove the object, and publish again with `value-props build`",
+    )
 
 
 def _run_ids(entries: dict[str, Entry]) -> list[str]:

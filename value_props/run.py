@@ -10,8 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from value_props.bucket import Bucket, Entry
 from value_props.history import Begun
 from value_props.manifest import made_by, utc_now
+from value_props.places import Place
 from value_props.project import NodeOutcome
 from value_props.published import DATABASE, REPORT, Edition
 from value_props.raw_files import Trust
@@ -32,6 +34,8 @@ class Request:
         make_current: publish a week older than the published one all the same.
         is_debug: keep dbt's debug log.
         trust: in what earlier runs left of the raw files.
+        raw_bucket: what the folder of the raw files stands for; None where for itself.
+        out_bucket: likewise of the folder to publish to.
     """
 
     project: Path
@@ -43,6 +47,18 @@ class Request:
     make_current: bool = False
     is_debug: bool = False
     trust: Trust = Trust.STAMPS
+    raw_bucket: Bucket | None = None
+    out_bucket: Bucket | None = None
+
+    @property
+    def raw(self) -> Place:
+        """Where the raw files are."""
+        return Place(str(self.raw_bucket or self.raw_path), self.raw_path, self.raw_bucket)
+
+    @property
+    def out(self) -> Place:
+        """Where the run publishes to."""
+        return Place(str(self.out_bucket or self.out_path), self.out_path, self.out_bucket)
 
 
 @dataclass
@@ -58,6 +74,7 @@ class Run:
         outcomes: of the nodes that dbt ran.
         problems: of a failed run, a sentence each, with nothing of the raw data.
         warnings: a sentence each.
+        objects: of the raw files that are in a bucket, by name.
         report: of the ended run, as report.schema.json describes; None before, and where it
             could not be made.
         metrics: of the ended run, as the text that Prometheus reads; None as report.
@@ -71,6 +88,7 @@ class Run:
     outcomes: list[NodeOutcome] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    objects: dict[str, Entry] = field(default_factory=dict)
     report: dict[str, Any] | None = None
     metrics: str | None = None
 
@@ -87,7 +105,7 @@ class Run:
         return Begun(
             self.run_id,
             self.started_at,
-            str(self.request.raw_path),
+            self.request.raw.name,
             dict(self.request.parameters),
             self.made_by["git_commit"],
             {**tools, **packages},

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+from s3_server import S3Server, s3_server
 
 FAIL_SKIPS = "VALUE_PROPS_FAIL_SKIPS"
 RECEIVERS = (
@@ -29,6 +31,20 @@ def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
 @pytest.fixture(scope="session", autouse=True)
 def _no_usage_stats() -> None:
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _paths_are_given() -> None:
+    """A test that wants a path from the environment sets it."""
+    for name in ("VALUE_PROPS_RAW", "VALUE_PROPS_OUT", "VALUE_PROPS_CACHE"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server; who stops it starts it again."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import obstore
 import pytest
-from s3_server import BUCKET, S3Server, s3_server
+from s3_server import BUCKET, S3Server
 from test_published import KilledError, names_of
 
 from value_props import bucket as module
@@ -22,12 +22,6 @@ from value_props.bucket import Bucket
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.published import MANIFEST, REPORT, RUNS_KEPT, OutPath
 from value_props.remote import RemoteOut
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3")) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +38,7 @@ def publish(folder: Path, prefix: str, run_id: str) -> None:
     remote = RemoteOut(Bucket(f"s3://{BUCKET}/{prefix}"), OutPath(folder))
     remote.out.prepare()
     with remote.opened(run_id):
+        remote.out.sweep()
         files = remote.out.work / "files"
         files.mkdir(parents=True)
         names = [name for name in names_of(REPORT) if name != MANIFEST]
@@ -54,8 +49,9 @@ def publish(folder: Path, prefix: str, run_id: str) -> None:
         record = remote.out.history / run_id
         record.mkdir(parents=True)
         (record / "runs.parquet").write_text(run_id)
+        remote.upload_run(files, run_id)
         remote.out.add_run(files, run_id)
-        remote.out.switch_to(run_id)
+        remote.make_current(run_id)
         remote.out.prune()
 
 
@@ -85,6 +81,8 @@ def test_a_run_on_another_machine_goes_on_where_the_last_one_ended(tmp_path: Pat
     assert len(list(here.history.iterdir())) == 6
 
 
+# The lock is renewed by a thread, which dies with the run.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_kill_at_any_request_shows_the_files_of_one_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
