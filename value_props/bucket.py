@@ -90,13 +90,10 @@ class Bucket:
             "max_retries": RETRIES,
             "retry_timeout": datetime.timedelta(seconds=TIMEOUT_SECONDS),
         }
-        config: Any = {}
-        if self.address.startswith("s3:"):
-            endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-            # A store of one's own, or a test server on this machine.
-            if endpoint:
-                config["endpoint"] = endpoint
-                options["allow_http"] = endpoint.startswith("http://")
+        config: Any = _endpoint(self.address.partition(":")[0])
+        # A store of one's own, or an emulator on this machine.
+        if any(url.startswith("http://") for url in config.values()):
+            options["allow_http"] = True
         with self._telling("open it"):
             store: ObjectStore = from_url(
                 self.address.rstrip("/"),
@@ -247,12 +244,12 @@ class Lock:
     Args:
         bucket: where it is.
         run_id: of the run that wants it.
-        etag: of what this run wrote last; empty while it does not hold it.
+        version: of what this run wrote last, as its store tells it; None while it is not held.
     """
 
     bucket: Bucket
     run_id: str
-    etag: str = ""
+    version: Any = None
     # The renewal and the run write it, each over what the other wrote.
     _alone: threading.RLock = field(default_factory=threading.RLock)
 
@@ -262,28 +259,25 @@ class Lock:
         Raises:
             ValuePropsError: another run holds it (exit code LOCKED).
         """
-        store = self.bucket._store
         with self.bucket._telling("take its lock"):
             try:
-                self.etag = obstore.put(store, LOCK, self._content(), mode="create")["e_tag"] or ""
+                self._put("create")
             except AlreadyExistsError:
-                self._take_over(store)
+                self._take_over()
 
-    def _take_over(self, store: ObjectStore) -> None:
+    def _take_over(self) -> None:
+        holder: dict[str, Any] = {"expires_at": 0}
         try:
-            found = obstore.get(store, LOCK)
-            holder, etag = json.loads(bytes(found.bytes())), found.meta["e_tag"] or ""
+            found = obstore.get(self.bucket._store, LOCK)
+            with suppress(ValueError):
+                holder = json.loads(bytes(found.bytes()))
         except FileNotFoundError:
             # It was released just now.
             return self.take()
-        except ValueError:
-            holder, etag = {"expires_at": 0}, found.meta["e_tag"] or ""
         if holder["expires_at"] > time.time():
             raise self._held_by(holder)
         try:
-            self.etag = (
-                obstore.put(store, LOCK, self._content(), mode={"e_tag": etag})["e_tag"] or ""
-            )
+            self._put(_version_of(found.meta))
         except PreconditionError as error:
             raise self._held_by({"run_id": "of another process", "host": "?"}) from error
         logger.warning("step=lock problem=the lock of run %s had expired", holder.get("run_id"))
@@ -297,7 +291,7 @@ class Lock:
             except (ValuePropsError, PreconditionError, FileNotFoundError) as error:
                 logger.warning("step=lock problem=the lock could not be renewed: %s", error)
                 if not isinstance(error, ValuePropsError):
-                    self.etag = ""
+                    self.version = None
                     return
 
     def check(self) -> None:
@@ -309,7 +303,7 @@ class Lock:
         try:
             self._renew()
         except (PreconditionError, FileNotFoundError) as error:
-            self.etag = ""
+            self.version = None
             raise ValuePropsError(
                 "the lock expired while the run went on, and another run may have taken it",
                 f"Bucket {self.bucket.address}",
@@ -320,19 +314,19 @@ class Lock:
     def release(self) -> None:
         """Remove it, if it is still this run's."""
         with suppress(ValuePropsError, PreconditionError, FileNotFoundError):
-            if self.etag:
+            if self.version:
                 self._renew()
                 self.bucket.remove([LOCK])
 
     def _renew(self) -> None:
         with self._alone, self.bucket._telling("renew its lock"):
-            if not self.etag:
+            if not self.version:
                 raise PreconditionError("not held")
-            self.etag = self._put_over(self.etag)
+            self._put(self.version)
 
-    def _put_over(self, etag: str) -> str:
-        result = obstore.put(self.bucket._store, LOCK, self._content(), mode={"e_tag": etag})
-        return result["e_tag"] or ""
+    def _put(self, mode: Any) -> None:
+        result = obstore.put(self.bucket._store, LOCK, self._content(), mode=mode)
+        self.version = _version_of(result)
 
     def _content(self) -> bytes:
         holder = {
@@ -417,6 +411,27 @@ def _is_whole(path: Path, etag: str) -> bool:
 
 def _md5() -> Any:
     return hashlib.md5(usedforsecurity=False)
+
+
+def _endpoint(scheme: str) -> dict[str, str]:
+    """The store that the environment names in place of the provider's, as obstore takes it."""
+    names = {
+        "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        "gs": ("GOOGLE_BASE_URL",),
+        "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+    }[scheme]
+    if scheme == "gs" and (host := os.environ.get("STORAGE_EMULATOR_HOST")):
+        # It takes any token.
+        told = host if "://" in host else f"http://{host}"
+        return {"base_url": told, "bearer_token": "emulator"}
+    option = "base_url" if scheme == "gs" else "endpoint"
+    url = next(filter(None, map(os.environ.get, names)), None)
+    return {option: url} if url else {}
+
+
+def _version_of(told: Any) -> dict[str, str]:
+    """What a later write names to be over this one: of S3 and Azure the ETag, of GCS a number."""
+    return {name: told[name] for name in ("e_tag", "version") if told.get(name)}
 
 
 def _masked(address: str) -> str:

@@ -80,8 +80,10 @@ def _trust_options(command: Command) -> Command:
     )(command)
 
 
-def _place_option(kind: Literal["raw", "out"], default: Path, meaning: str) -> Callable[[Command], Command]:
-    variable = f"VALUE_PROPS_{kind.upper()}"
+def _place_option(
+    kind: Literal["raw", "out"], default: Path, meaning: str
+) -> Callable[[Command], Command]:
+    variable = {"raw": "VALUE_PROPS_RAW", "out": "VALUE_PROPS_OUT"}[kind]
 
     def place(_context: click.Context, _option: click.Parameter, text: str) -> Place:
         # Make passes an empty text for what was not given.

@@ -152,13 +152,13 @@ class RemoteOut:
             What is wrong, a sentence each; empty where all is as it was published.
         """
         faults = []
+        entries = self.bucket.entries(f"runs/{run_id}")
         for output in self._manifest_of(run_id)["outputs"]:
             name = f"runs/{run_id}/{output['name']}"
-            try:
-                if self.bucket.sha256_of(name) != output["sha256"]:
-                    faults.append(f"{self.bucket}/{name} is not the file that was published")
-            except FileNotFoundError:
+            if name not in entries:
                 faults.append(f"{self.bucket}/{name} is missing")
+            elif self.bucket.sha256_of(name) != output["sha256"]:
+                faults.append(f"{self.bucket}/{name} is not the file that was published")
         return faults
 
     def current_run_id(self) -> str | None:
@@ -240,10 +240,10 @@ def edition_in(bucket: Bucket) -> Edition | None:
     Raises:
         ValuePropsError: the store fails, or the root manifest is damaged.
     """
-    try:
-        return edition_of(_read_manifest(bucket, MANIFEST))
-    except FileNotFoundError:
+    # Who may list one prefix only is refused an object that is not there, as if it were.
+    if MANIFEST not in bucket.entries():
         return None
+    return edition_of(_read_manifest(bucket, MANIFEST))
 
 
 def _read_manifest(bucket: Bucket, name: str) -> dict[str, Any]:
