@@ -61,7 +61,7 @@ TABLES = (
                 "Whether the stable names were switched to the run; not so where it failed, and"
                 " where a newer week was published.",
             ),
-            Column("raw_path", "VARCHAR", "Folder of the raw files, as it was given."),
+            Column("raw_path", "VARCHAR", "Where the raw files are, as it was given."),
             Column("run_date", "DATE", "The date of the run, UTC."),
             Column("as_of_date", "DATE", "The cut-off. Rows dated after it are not in the marts."),
             Column("week_rule", "VARCHAR", "complete or latest: which week the report ends with."),

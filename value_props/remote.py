@@ -95,7 +95,10 @@ class RemoteOut:
         wanted += [name for name in entries if name.startswith("quality/")]
         if shown:
             wanted += [f"runs/{shown['run_id']}/{name}" for name in names]
-        in_parallel(self._fetch, [entries[name] for name in wanted if name in entries])
+        for name in wanted:
+            if name not in entries:
+                raise _damaged(self.bucket, MANIFEST, f"{name}, which it names, is not there")
+        in_parallel(self._fetch, [entries[name] for name in wanted])
         if shown:
             self.out.switch_to(shown["run_id"])
         else:

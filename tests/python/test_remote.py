@@ -33,9 +33,12 @@ def _environment(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRIES", 0)
 
 
-def publish(folder: Path, prefix: str, run_id: str) -> None:
+LAKE = f"s3://{BUCKET}"
+
+
+def publish(folder: Path, prefix: str, run_id: str, lake: str = LAKE) -> None:
     """What a run does, on a machine whose folder this is."""
-    remote = RemoteOut(Bucket(f"s3://{BUCKET}/{prefix}"), OutPath(folder))
+    remote = RemoteOut(Bucket(f"{lake}/{prefix}"), OutPath(folder))
     remote.out.prepare()
     with remote.opened(run_id):
         remote.out.sweep()
@@ -55,9 +58,9 @@ def publish(folder: Path, prefix: str, run_id: str) -> None:
         remote.out.prune()
 
 
-def published(prefix: str) -> dict[str, str]:
+def published(prefix: str, lake: str = LAKE) -> dict[str, str]:
     """What a reader finds by the root manifest: the content of each output."""
-    bucket = Bucket(f"s3://{BUCKET}/{prefix}")
+    bucket = Bucket(f"{lake}/{prefix}")
     try:
         manifest = json.loads(bucket.read(MANIFEST))
     except FileNotFoundError:
