@@ -319,7 +319,8 @@ def test_plain_dbt_reads_a_bucket(first: Answer, tmp_path: Path) -> None:
     answer = subprocess.run(
         [
             *(sys.executable, "-m", "dbt.cli.main", "build", "--select", "+fct_prints"),
-            *("--exclude-resource-type", "unit_test", "--vars", json.dumps(variables)),
+            *("--indirect-selection", "cautious", "--exclude-resource-type", "unit_test"),
+            *("--vars", json.dumps(variables)),
             *("--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path / "logs")),
         ],
         cwd=ROOT,

@@ -29,7 +29,10 @@ def test_each_address_has_a_folder_in_the_cache(monkeypatch: pytest.MonkeyPatch)
     )
     monkeypatch.setenv(CACHE, "/scratch")
     addresses = ("s3://lake/a/b", "s3://lake/a_b", "gs://lake/a/b")
-    folders = {place_of(text, kind).folder for text in addresses for kind in ("raw", "out")}
+    places = [
+        place for text in addresses for place in (place_of(text, "raw"), place_of(text, "out"))
+    ]
+    folders = {place.folder for place in places}
     assert len(folders) == 6
     assert {folder.parents[1] for folder in folders} == {Path("/scratch")}
 
