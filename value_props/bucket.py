@@ -423,7 +423,7 @@ def _endpoint(scheme: str) -> dict[str, str]:
     if scheme == "gs" and (host := os.environ.get("STORAGE_EMULATOR_HOST")):
         # It takes any token.
         told = host if "://" in host else f"http://{host}"
-        return {"base_url": told, "bearer_token": "emulator"}
+        return {"base_url": told, "bearer_token": "emulator"}  # nosec B105
     option = "base_url" if scheme == "gs" else "endpoint"
     url = next(filter(None, map(os.environ.get, names)), None)
     return {option: url} if url else {}

@@ -7,8 +7,11 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
+import obstore
 import pytest
+from obstore.exceptions import BaseError
 from s3_server import BUCKET, SECRET, S3Server
 
 from value_props import bucket as module
@@ -198,3 +201,12 @@ def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ValuePropsError, match="no address of a bucket") as caught:
         Bucket(address)
     assert "cret" not in str(caught.value).replace("credentials", "")
+
+
+def test_a_lock_on_google_names_the_version_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRIES", 0)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "127.0.0.1:9")
+    over: Any = module._version_of({"e_tag": '"a"', "version": "1"})
+    # Without one nothing would be sent.
+    with pytest.raises(BaseError, match=r"PUT http://127\.0\.0\.1:9/lake/"):
+        obstore.put(Bucket("gs://lake/x")._store, LOCK, b"", mode=over)
