@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SPARK_VENV := .venv-spark
+AIRFLOW_VENV := .venv-airflow
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 # Parameters of a build; empty means the default.
@@ -37,7 +38,7 @@ ANY_WEEKS = $(RESOURCES) --raw "$(RAW)" --lookback-weeks "$(LOOKBACK)" --lookbac
 PARAMETERS = $(ANY_WEEKS) --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" --report-weeks "$(WEEKS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build backfill load check spark test test-spark lint format deps docs serve-docs sample bench bench-daily lock clean
+.PHONY: help build backfill load check spark test test-spark lint format deps docs serve-docs sample airflow bench bench-daily lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -55,7 +56,7 @@ load: $(VENV)/run deps ## Parse the raw files as build does, and export their ro
 check: $(VENV)/run deps ## Check parameters and raw files, print a profile; same parameters
 	@$(BIN)/value-props check $(PARAMETERS)
 
-test: $(VENV)/dev deps lint ## Run every check
+test: $(VENV)/dev $(AIRFLOW_VENV)/run deps lint ## Run every check
 	$(BIN)/python -m pytest
 
 test-spark: $(VENV)/dev $(SPARK_VENV)/run deps ## Run the tests that need Java: Spark, and a cluster of it
@@ -87,22 +88,26 @@ serve-docs: docs ## Serve the docs site on 127.0.0.1:8080
 sample: $(VENV)/run ## Write sample data to RAW (default data/raw): SCALE=1
 	@$(BIN)/value-props sample --scale $(SCALE) --out "$(or $(RAW),data/raw)"
 
+airflow: $(VENV)/run deps $(AIRFLOW_VENV)/run ## Run the weekly job under Airflow on 127.0.0.1:8081, until Ctrl-C
+	@orchestration/airflow/up
+
 bench: $(VENV)/dev deps ## Measure builds beside a bare scan and a Polars job: SCALES="0.1 1 10"
 	@$(BIN)/python benchmarks/bench.py --scales $(SCALES)
 
 bench-daily: $(VENV)/dev deps ## Measure the run that adds one day to 60 and to 120 days
 	@$(BIN)/python benchmarks/daily.py
 
-lock: $(VENV)/dev ## Resolve the three requirements files anew
+lock: $(VENV)/dev ## Resolve the four requirements files anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra dev --output-file requirements-dev.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra spark --constraint requirements-dev.txt --output-file requirements-spark.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --output-file requirements-airflow.txt orchestration/airflow/requirements.in
 
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header
 
 clean: ## Remove what was installed and built; data/ stays
-	rm -rf $(VENV) $(SPARK_VENV) dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(VENV) $(SPARK_VENV) $(AIRFLOW_VENV) dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -122,4 +127,10 @@ $(SPARK_VENV)/run: requirements-spark.txt pyproject.toml
 	@$(PYTHON) -m venv $(SPARK_VENV)
 	@$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-spark.txt
 	@$(SPARK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(AIRFLOW_VENV)/run: requirements-airflow.txt
+	@echo "Installing into $(AIRFLOW_VENV)"
+	@$(PYTHON) -m venv $(AIRFLOW_VENV)
+	@$(AIRFLOW_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-airflow.txt
 	@touch $@
