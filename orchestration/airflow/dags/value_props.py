@@ -85,14 +85,25 @@ class BuildOperator(BaseOperator):
             self._job.stop()
 
 
-@task(trigger_rule="all_done", multiple_outputs=True)
-def results() -> dict[str, list[dict[str, Any]]]:
-    """What became of each model and test of the last try, whatever became of the build."""
+def _nodes(kind: str) -> list[dict[str, Any]]:
     context = get_current_context()
     run_id = context["ti"].xcom_pull(task_ids="build", key="run_id")
     out = context["params"]["out"]
     report = _job(context["ti"].log).report(run_id, out) if run_id else {}
-    return nodes_of(report, out)
+    return nodes_of(report, out)[kind]
+
+
+# Two tasks, since Airflow maps over the whole result of a task only.
+@task(trigger_rule="all_done")
+def models() -> list[dict[str, Any]]:
+    """What became of each model in the last try, whatever became of the build."""
+    return _nodes("models")
+
+
+@task(trigger_rule="all_done")
+def tests() -> list[dict[str, Any]]:
+    """What became of each test in the last try, whatever became of the build."""
+    return _nodes("tests")
 
 
 def _show(node: dict[str, Any]) -> None:
@@ -210,8 +221,8 @@ with DAG(
         execution_timeout=SETTINGS.timeout,
         on_failure_callback=_tell,
     )
-    found = results()
-    build >> found
-    model.expand(node=found["models"])
-    test.expand(node=found["tests"])
+    found_models, found_tests = models(), tests()
+    build >> [found_models, found_tests]
+    model.expand(node=found_models)
+    test.expand(node=found_tests)
     final_parquet(build.output)
