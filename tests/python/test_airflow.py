@@ -278,7 +278,7 @@ def wait_for(is_so: Callable[[], Any], seconds: float, what: str) -> Any:
         found = is_so()
         if found:
             return found
-        time.sleep(0.5)
+        time.sleep(1)
     pytest.fail(f"no {what} within {seconds:.0f} s")
 
 

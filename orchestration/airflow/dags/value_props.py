@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 from typing import Any
 
@@ -36,11 +37,13 @@ from value_props_job import (
 SETTINGS = settings_of(os.environ)
 CRON = SCHEDULES[SETTINGS.schedule]
 FINAL = Asset(name="value_props", uri=SETTINGS.final_parquet)
+# Lines below this name are part of the log of a task.
+logger = logging.getLogger("airflow.task.value_props")
 _DAY = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
 
 
-def _job(log: Any) -> Job:
-    return Job(SETTINGS.command, environment_of(os.environ), lambda line: log.info("%s", line))
+def _job() -> Job:
+    return Job(SETTINGS.command, environment_of(os.environ), lambda line: logger.info("%s", line))
 
 
 class BuildOperator(BaseOperator):
@@ -57,9 +60,9 @@ class BuildOperator(BaseOperator):
             dag_run.conf or {},
             SETTINGS,
         )
-        self._job = job = _job(self.log)
+        self._job = job = _job()
         arguments = arguments_of(params)
-        self.log.info("value-props build %s", " ".join(arguments))
+        logger.info("value-props build %s", " ".join(arguments))
         try:
             exit_code = job.build(arguments)
         except OSError as error:
@@ -89,7 +92,7 @@ def _nodes(kind: str) -> list[dict[str, Any]]:
     context = get_current_context()
     run_id = context["ti"].xcom_pull(task_ids="build", key="run_id")
     out = context["params"]["out"]
-    report = _job(context["ti"].log).report(run_id, out) if run_id else {}
+    report = _job().report(run_id, out) if run_id else {}
     return nodes_of(report, out)[kind]
 
 
@@ -110,7 +113,7 @@ def _show(node: dict[str, Any]) -> None:
     context = get_current_context()
     context["node_name"] = node["name"]  # type: ignore[typeddict-unknown-key]
     for line in node["lines"]:
-        context["ti"].log.info("%s", line)
+        logger.info("%s", line)
     if node["status"] == "skipped":
         raise AirflowSkipException("dbt skipped it, since what it reads failed")
     if node["status"] not in ("success", "pass", "warn"):

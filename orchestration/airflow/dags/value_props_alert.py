@@ -13,7 +13,7 @@ SLACK = "value_props_slack"
 SMTP = "value_props_smtp"
 CHANNEL = "#value-props"
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("airflow.task.value_props")
 
 
 def tell(context: dict[str, Any], recipients: tuple[str, ...]) -> None:
