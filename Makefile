@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SPARK_VENV := .venv-spark
+AIRFLOW_VENV := .venv-airflow
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 # Parameters of a build; empty means the default.
@@ -37,7 +38,7 @@ ANY_WEEKS = $(RESOURCES) --raw "$(RAW)" --lookback-weeks "$(LOOKBACK)" --lookbac
 PARAMETERS = $(ANY_WEEKS) --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" --report-weeks "$(WEEKS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build backfill load check spark test test-spark lint audit coverage dbt-coverage format deps docs serve-docs sample bench bench-daily lock clean
+.PHONY: help build backfill load check spark test test-spark lint audit coverage dbt-coverage format deps docs serve-docs sample airflow bench bench-daily lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -55,7 +56,7 @@ load: $(VENV)/run deps ## Parse the raw files as build does, and export their ro
 check: $(VENV)/run deps ## Check parameters and raw files, print a profile; same parameters
 	@$(BIN)/value-props check $(PARAMETERS)
 
-test: $(VENV)/dev deps lint ## Run every check
+test: $(VENV)/dev $(AIRFLOW_VENV)/run deps lint ## Run every check
 	$(BIN)/python -m pytest
 
 test-spark: $(VENV)/dev $(SPARK_VENV)/run deps ## Run the tests that need Java: Spark, and a cluster of it
@@ -106,6 +107,9 @@ serve-docs: docs ## Serve the docs site on 127.0.0.1:8080
 sample: $(VENV)/run ## Write sample data to RAW (default data/raw): SCALE=1
 	@$(BIN)/value-props sample --scale $(SCALE) --out "$(or $(RAW),data/raw)"
 
+airflow: $(VENV)/run deps $(AIRFLOW_VENV)/run ## Run the weekly job under Airflow on 127.0.0.1:8081, until Ctrl-C
+	@orchestration/airflow/up
+
 bench: $(VENV)/dev deps ## Measure builds beside a bare scan and a Polars job: SCALES="0.1 1 10"
 	@$(BIN)/python benchmarks/bench.py --scales $(SCALES)
 
@@ -118,11 +122,12 @@ lock: $(VENV)/dev ## Resolve the requirements files anew
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra dev --output-file requirements-dev.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra spark --constraint requirements-dev.txt --output-file requirements-spark.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --output-file requirements-airflow.txt orchestration/airflow/requirements.in
 
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header
 
 clean: ## Remove what was installed and built; data/ stays
-	rm -rf $(VENV) $(SPARK_VENV) .venv-node dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(VENV) $(SPARK_VENV) $(AIRFLOW_VENV) .venv-node dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
 # The pip that comes with Python 3.11 does not see that a lock pins a package if it pins it with an extra.
 define new_venv
@@ -151,4 +156,10 @@ $(SPARK_VENV)/run: requirements-spark.txt pyproject.toml
 	$(call new_venv,$(SPARK_VENV))
 	@$(SPARK_VENV)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-spark.txt
 	@$(SPARK_VENV)/bin/python -m pip $(PIP_EDIT)
+	@touch $@
+
+$(AIRFLOW_VENV)/run: requirements-airflow.txt
+	@echo "Installing into $(AIRFLOW_VENV)"
+	$(call new_venv,$(AIRFLOW_VENV))
+	@$(AIRFLOW_VENV)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-airflow.txt
 	@touch $@

@@ -358,6 +358,17 @@ def history(out: Place, limit: int, is_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("run_id", required=False, metavar="[RUN]")
+@_out_option
+def report(run_id: str | None, out: str) -> None:
+    """Print the report of RUN as JSON (report.schema.json), by default that of the last run."""
+    from value_props import report as reports
+    from value_props.build import as_json
+
+    click.echo(as_json(reports.of_run(_existing_out(out), run_id)))
+
+
+@cli.command()
 @click.argument("before")
 @click.argument("after")
 @_out_option

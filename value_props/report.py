@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from value_props.database import WINDOW_QUERY, literal, opened, rows_of
+from value_props.errors import ValuePropsError
 from value_props.history import Begun, Ended
 from value_props.manifest import utc_now
 from value_props.project import NodeOutcome
@@ -172,6 +173,26 @@ def shown(out: OutPath) -> dict[str, Any] | None:
     """The report of the run that the stable names show; None where there is none to read."""
     run_id = out.current_run_id()
     return _read(out.history / run_id / JSON_NAME) if run_id else None
+
+
+def of_run(out: OutPath, run_id: str | None) -> dict[str, Any]:
+    """The report of a run, or of the last one that has one.
+
+    Args:
+        out: where it published.
+        run_id: of the run; None for the last.
+
+    Raises:
+        ValuePropsError: there is none to read.
+    """
+    found = _read(out.history / run_id / JSON_NAME) if run_id else last(out)
+    if found is None:
+        raise ValuePropsError(
+            f"there is no report of {f'run {run_id}' if run_id else 'any run'}",
+            f"Out path {out.root}",
+            "`value-props history` lists the runs; one that was killed has no report",
+        )
+    return found
 
 
 def last(out: OutPath) -> dict[str, Any] | None:

@@ -88,6 +88,17 @@ def test_published_files_hold_the_mart_of_the_reference(published: Path) -> None
     assert csv_text.split("\n")[1:] == [*cells, ""]
 
 
+def test_report_prints_what_a_run_recorded(published: Path) -> None:
+    [record] = (published / "quality").iterdir()
+    expected = json.loads((record / "report.json").read_text())
+    for arguments in ((), (record.name,)):
+        answer = value_props("report", *arguments, "--out", published)
+        assert json.loads(answer.stdout) == expected
+    answer = value_props("report", "no-run", "--out", published)
+    assert answer.returncode == 2
+    assert "there is no report of run no-run" in answer.stderr
+
+
 def test_published_files_are_read_only_and_described(published: Path) -> None:
     for name in REPORT.stable_names:
         assert (published / name).stat().st_mode & 0o777 == 0o444

@@ -48,6 +48,7 @@ def test_both_readmes_name_the_same_commands_and_files() -> None:
     [
         ("Training sets", "Conjuntos de entrenamiento"),
         ("Buckets", "Buckets"),
+        ("On a schedule", "Cada lunes"),
         ("On Spark", "En Spark"),
     ],
 )
@@ -88,6 +89,14 @@ def test_what_a_readme_names_exists(path: Path) -> None:
         is_path = re.fullmatch(r"[\w.-]+(/[\w.-]+)*/?", name) and "/" in name
         if is_path and not name.startswith(("data/", "target/")):
             assert (ROOT / name).exists(), name
+
+
+def test_the_settings_of_airflow_are_those_of_its_dag() -> None:
+    folder = ROOT / "orchestration" / "airflow"
+    table = re.findall(r"^\| (`.*?`) \|", (folder / "README.md").read_text(), re.M)
+    told = {name for row in table for name in names(row) if name.startswith("VALUE_PROPS_")}
+    code = (folder / "dags" / "value_props_job.py").read_text()
+    assert told == set(re.findall(r'environ(?:\.get\(|, )"(VALUE_PROPS_[A-Z_]+)"', code))
 
 
 def test_the_picture_is_small() -> None:

@@ -1,0 +1,231 @@
+"""Build and publish the value props of the last week, every Monday."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+from typing import Any
+
+import value_props_alert
+from airflow.sdk import (
+    DAG,
+    Asset,
+    BaseOperator,
+    CronTriggerTimetable,
+    Param,
+    get_current_context,
+    task,
+)
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+)
+from value_props_job import (
+    RETRIED,
+    SCHEDULES,
+    Job,
+    arguments_of,
+    cut_off,
+    environment_of,
+    failure_of,
+    nodes_of,
+    settings_of,
+)
+
+SETTINGS = settings_of(os.environ)
+CRON = SCHEDULES[SETTINGS.schedule]
+FINAL = Asset(name="value_props", uri=SETTINGS.final_parquet)
+# Lines below this name are part of the log of a task.
+logger = logging.getLogger("airflow.task.value_props")
+_DAY = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
+
+
+def _job() -> Job:
+    return Job(SETTINGS.command, environment_of(os.environ), lambda line: logger.info("%s", line))
+
+
+class BuildOperator(BaseOperator):
+    """Runs `value-props build`; returns its run_id, out path and whether it became current."""
+
+    _job: Job | None = None
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        dag_run, params = context["dag_run"], dict(context["params"])
+        params["as_of_date"] = cut_off(
+            str(dag_run.run_type.value),
+            dag_run.logical_date,
+            params["as_of_date"],
+            dag_run.conf or {},
+            SETTINGS,
+        )
+        self._job = job = _job()
+        arguments = arguments_of(params)
+        logger.info("value-props build %s", " ".join(arguments))
+        try:
+            exit_code = job.build(arguments)
+        except OSError as error:
+            raise AirflowFailException(
+                f"value-props failed: {SETTINGS.command[0]} cannot be started"
+                f" ({error.strerror}). Run `make build`, or set VALUE_PROPS_COMMAND."
+            ) from error
+        report = job.report(job.run_id, params["out"]) if job.run_id else {}
+        # Pushed, since the tasks of the models and tests read it of a failed build, too.
+        context["ti"].xcom_push("run_id", job.run_id)
+        if exit_code:
+            told = failure_of(exit_code, job.run_id, report, params["out"])
+            is_tried_again = exit_code in RETRIED or exit_code < 0
+            raise (AirflowException if is_tried_again else AirflowFailException)(told)
+        return {
+            "run_id": job.run_id,
+            "out": params["out"],
+            "is_current": report.get("run", {}).get("is_made_current"),
+        }
+
+    def on_kill(self) -> None:
+        if self._job is not None:
+            self._job.stop()
+
+
+def _nodes(kind: str) -> list[dict[str, Any]]:
+    context = get_current_context()
+    run_id = context["ti"].xcom_pull(task_ids="build", key="run_id")
+    out = context["params"]["out"]
+    report = _job().report(run_id, out) if run_id else {}
+    return nodes_of(report, out)[kind]
+
+
+# Two tasks, since Airflow maps over the whole result of a task only.
+@task(trigger_rule="all_done")
+def models() -> list[dict[str, Any]]:
+    """What became of each model in the last try, whatever became of the build."""
+    return _nodes("models")
+
+
+@task(trigger_rule="all_done")
+def tests() -> list[dict[str, Any]]:
+    """What became of each test in the last try, whatever became of the build."""
+    return _nodes("tests")
+
+
+def _show(node: dict[str, Any]) -> None:
+    context = get_current_context()
+    context["node_name"] = node["name"]  # type: ignore[typeddict-unknown-key]
+    for line in node["lines"]:
+        logger.info("%s", line)
+    if node["status"] == "skipped":
+        raise AirflowSkipException("dbt skipped it, since what it reads failed")
+    if node["status"] not in ("success", "pass", "warn"):
+        raise AirflowFailException(node["lines"][0])
+
+
+@task(map_index_template="{{ node_name }}")
+def model(node: dict[str, Any]) -> None:
+    """Shows what became of one model, seed or snapshot."""
+    _show(node)
+
+
+@task(map_index_template="{{ node_name }}")
+def test(node: dict[str, Any]) -> None:
+    """Shows what became of one test."""
+    _show(node)
+
+
+@task(outlets=[FINAL])
+def final_parquet(built: dict[str, Any]) -> None:
+    """Updates the asset, where the run became what readers see."""
+    context = get_current_context()
+    if built["is_current"] is None:
+        raise AirflowFailException(f"There is no report of run {built['run_id']}")
+    if not built["is_current"]:
+        raise AirflowSkipException("The published week is newer: the run is kept, not current")
+    if built["out"] != SETTINGS.out:
+        raise AirflowSkipException(f"The run published to {built['out']}, which is not the asset")
+    context["outlet_events"][FINAL].extra = {"run_id": built["run_id"]}
+
+
+def _tell(context: Any) -> None:
+    value_props_alert.tell(context, SETTINGS.recipients)
+
+
+with DAG(
+    "value_props",
+    description="Build and publish which value props were shown, clicked and paid with",
+    doc_md=__doc__,
+    schedule=CronTriggerTimetable(CRON, timezone="UTC") if CRON else None,
+    start_date=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC),
+    catchup=False,
+    max_active_runs=1,
+    tags=["value-props"],
+    params={
+        "as_of_date": Param(
+            SETTINGS.as_of,
+            type="string",
+            pattern=_DAY,
+            title="as_of_date",
+            description="Cut-off, YYYY-MM-DD: rows dated after it do not exist. Empty: of a"
+            " scheduled run the Sunday before it, else the latest day with a print.",
+        ),
+        "week_rule": Param(
+            "complete",
+            enum=["complete", "latest"],
+            description="The last week that is over at the cut-off, or the one that holds it.",
+        ),
+        "report_weeks": Param(
+            1,
+            type="integer",
+            minimum=1,
+            maximum=520,
+            description="How many consecutive weeks, ending with that one.",
+        ),
+        "lookback_weeks": Param(
+            3, type="integer", minimum=1, maximum=104, description="Length of the lookback."
+        ),
+        "lookback_anchor": Param(
+            "week",
+            enum=["week", "print"],
+            description="Look back from the Monday of the print's week, or from its own day.",
+        ),
+        "max_quarantine_rate": Param(
+            0.01,
+            type="number",
+            minimum=0,
+            maximum=1,
+            description="Highest share of quarantined rows that a source may have.",
+        ),
+        "allow_incomplete": Param(
+            False,
+            type="boolean",
+            description="Warn, and do not fail, where a day has no print or a source ends early.",
+        ),
+        "run_date": Param(
+            "",
+            type="string",
+            pattern=_DAY,
+            title="run_date",
+            description="The date of the run, YYYY-MM-DD, in UTC. Empty: today.",
+        ),
+        "raw": Param(SETTINGS.raw, type="string", description="Where the raw files are."),
+        "out": Param(SETTINGS.out, type="string", description="Where to publish."),
+        "make_current": Param(
+            False,
+            type="boolean",
+            description="Publish a week older than the published one, too.",
+        ),
+    },
+):
+    build = BuildOperator(
+        task_id="build",
+        pool="value_props",
+        retries=SETTINGS.retries,
+        retry_delay=SETTINGS.retry_delay,
+        retry_exponential_backoff=2.0,
+        execution_timeout=SETTINGS.timeout,
+        on_failure_callback=_tell,
+    )
+    found_models, found_tests = models(), tests()
+    build >> [found_models, found_tests]
+    model.expand(node=found_models)
+    test.expand(node=found_tests)
+    final_parquet(build.output)

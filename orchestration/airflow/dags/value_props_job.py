@@ -1,0 +1,294 @@
+"""The command `value-props` as the DAG runs it: its arguments, environment, log and report."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+SCHEDULES = {"weekly": "0 6 * * 1", "quick": "*/5 * * * *", "none": None}
+# Parameters of the DAG whose flag is not their name with dashes.
+FLAGS = {"as_of_date": "--as-of"}
+MEANINGS = {
+    1: "the data failed the gate",
+    2: "it cannot run",
+    3: "another run holds the lock",
+    4: "it passed but was not published",
+}
+# Late data may come, a lock is freed, a disk is cleared.
+RETRIED = (1, 3, 4)
+# The DAG tells of a failure once, after the last try; the job would tell of each try.
+_NOT_FOR_THE_JOB = (
+    "AIRFLOW",
+    "VALUE_PROPS_NOTIFY_ON_WARN",
+    "VALUE_PROPS_SLACK_WEBHOOK",
+    "VALUE_PROPS_WEBHOOK",
+)
+_START = re.compile(r"step=start run_id=(\S+)")
+_SECONDS_TO_END = 4
+_PROBLEMS_TOLD = 3
+_PROBLEM_LENGTH = 590
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment of Airflow says of the DAG.
+
+    Args:
+        command: to run, with its first arguments.
+        schedule: a key of SCHEDULES.
+        as_of: cut-off of scheduled and manual runs that name none, or empty.
+        raw: where the raw files are.
+        out: where to publish.
+        retries: of a failed build.
+        retry_delay: before the first of them; each next one waits twice as long.
+        timeout: of a build.
+        recipients: of mails.
+    """
+
+    command: tuple[str, ...]
+    schedule: str
+    as_of: str
+    raw: str
+    out: str
+    retries: int
+    retry_delay: datetime.timedelta
+    timeout: datetime.timedelta
+    recipients: tuple[str, ...]
+
+    @property
+    def final_parquet(self) -> str:
+        """URI of the published mart."""
+        out = self.out if "://" in self.out else (ROOT / self.out).as_uri()
+        return f"{out.rstrip('/')}/final.parquet"
+
+
+def settings_of(environ: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    Raises:
+        ValueError: one is not allowed; Airflow shows it as the import error of the DAG.
+    """
+    schedule = environ.get("VALUE_PROPS_SCHEDULE", "").strip() or "weekly"
+    if schedule not in SCHEDULES:
+        raise ValueError(
+            f"VALUE_PROPS_SCHEDULE: '{schedule}' is not allowed."
+            f" Allowed is one of {', '.join(SCHEDULES)}."
+        )
+    return Settings(
+        command=tuple(
+            shlex.split(environ.get("VALUE_PROPS_COMMAND", ""))
+            or [str(ROOT / ".venv" / "bin" / "value-props")]
+        ),
+        schedule=schedule,
+        as_of=environ.get("VALUE_PROPS_AS_OF", "").strip(),
+        raw=environ.get("VALUE_PROPS_RAW", "").strip() or "data/raw",
+        out=environ.get("VALUE_PROPS_OUT", "").strip() or "data/out",
+        retries=_whole(environ, "VALUE_PROPS_RETRIES", 3),
+        retry_delay=datetime.timedelta(
+            seconds=_whole(environ, "VALUE_PROPS_RETRY_SECONDS", 30 * 60)
+        ),
+        timeout=datetime.timedelta(
+            seconds=_whole(environ, "VALUE_PROPS_TIMEOUT_SECONDS", 6 * 60 * 60)
+        ),
+        recipients=tuple(filter(None, re.split(r"[,\s]+", environ.get("VALUE_PROPS_MAIL_TO", "")))),
+    )
+
+
+def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, "").strip() or str(default)
+    if not re.fullmatch(r"[0-9]{1,7}", text):
+        raise ValueError(f"{name}: '{text}' is not allowed. Allowed is a whole number.")
+    return int(text)
+
+
+def cut_off(
+    run_type: str,
+    logical_date: datetime.datetime | None,
+    asked: str,
+    conf: Mapping[str, Any],
+    settings: Settings,
+) -> str:
+    """The as_of_date of a run: empty leaves it to the job.
+
+    A scheduled run names the Sunday before it, so that data which is late is an error, where
+    the job itself would take the last week that is there.
+
+    Args:
+        run_type: scheduled, backfill or manual.
+        logical_date: of the run; a manual one has none.
+        asked: the parameter as_of_date, which may be the default.
+        conf: what the run was given by hand.
+        settings: of the DAG.
+    """
+    if conf.get("as_of_date"):
+        return str(conf["as_of_date"])
+    is_of_its_week = run_type == "backfill" or (
+        run_type == "scheduled" and settings.schedule == "weekly" and not settings.as_of
+    )
+    if is_of_its_week and logical_date is not None:
+        return (logical_date.date() - datetime.timedelta(days=1)).isoformat()
+    return asked
+
+
+def arguments_of(params: Mapping[str, Any]) -> list[str]:
+    """The arguments of `value-props build`; each value shares its argument with its flag."""
+    arguments = []
+    for name, value in params.items():
+        flag = FLAGS.get(name, f"--{name.replace('_', '-')}")
+        if value is True:
+            arguments.append(flag)
+        elif isinstance(value, float):
+            arguments.append(f"{flag}={Decimal(str(value)):f}")
+        elif value not in (False, None, ""):
+            arguments.append(f"{flag}={value}")
+    return arguments
+
+
+def environment_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the job: that of Airflow, without its secrets and the job's alerts."""
+    return {name: text for name, text in environ.items() if not name.startswith(_NOT_FOR_THE_JOB)}
+
+
+@dataclass
+class Job:
+    """A run of the command.
+
+    Args:
+        command: with its first arguments.
+        environ: of the process.
+        log: is given each line of its output.
+        run_id: that it gave itself; None before it began.
+    """
+
+    command: Sequence[str]
+    environ: Mapping[str, str]
+    log: Callable[[str], None]
+    run_id: str | None = None
+    _process: subprocess.Popen[str] | None = field(default=None, repr=False)
+
+    def build(self, arguments: Sequence[str]) -> int:
+        """Run `value-props build` to its end.
+
+        Returns:
+            Its exit code; negative is the signal that killed it.
+
+        Raises:
+            OSError: there is no such command.
+        """
+        self._process = subprocess.Popen(
+            [*self.command, "build", *arguments],
+            cwd=ROOT,
+            env=dict(self.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        try:
+            for line in self._process.stdout or ():
+                self.log(line.rstrip("\n"))
+                found = _START.search(line)
+                if found and self.run_id is None:
+                    self.run_id = found[1]
+            return self._process.wait()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the process, if it runs: what it published stays as it is."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+    def report(self, run_id: str, out: str) -> dict[str, Any]:
+        """The facts of an ended run, as report.schema.json describes them; empty if unknown."""
+        answer = subprocess.run(
+            [*self.command, "report", run_id, f"--out={out}"],
+            cwd=ROOT,
+            env=dict(self.environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if answer.returncode:
+            self.log(answer.stderr.strip())
+            return {}
+        found: dict[str, Any] = json.loads(answer.stdout)
+        return found
+
+
+def failure_of(exit_code: int, run_id: str | None, report: Mapping[str, Any], out: str) -> str:
+    """What to tell of a failed build: a line each, with nothing of the raw data."""
+    meaning = MEANINGS.get(exit_code, "it was killed" if exit_code < 0 else "unknown")
+    lines = [f"value-props failed: {meaning} (exit {exit_code})"]
+    problems = report.get("problems", [])
+    for problem in problems[:_PROBLEMS_TOLD]:
+        is_long = len(problem) > _PROBLEM_LENGTH
+        lines.append(f"- {problem[:_PROBLEM_LENGTH]}{' …' if is_long else ''}")
+    if len(problems) > _PROBLEMS_TOLD:
+        lines.append(f"and {len(problems) - _PROBLEMS_TOLD} more")
+    lines.append(f"Run {run_id}" if run_id else "It had not begun a run; the log says why")
+    if report.get("run", {}).get("status") == "failed":
+        lines.append(f"Report: {out.rstrip('/')}/last_run/report.html")
+    return "\n".join(lines)
+
+
+def nodes_of(report: Mapping[str, Any], out: str) -> dict[str, list[dict[str, Any]]]:
+    """What became of each node of dbt, to be shown as a task each.
+
+    Args:
+        report: of a run; may be empty.
+        out: where it published.
+
+    Returns:
+        models (with seeds and snapshots) and tests, in the order of the report: name, status,
+        and `lines` to log.
+    """
+    datasets = report.get("datasets", [])
+    run = report.get("run", {})
+    folder = "last_run" if run.get("status") == "failed" else f"runs/{run.get('run_id')}"
+    database = f"{out.rstrip('/')}/{folder}/value_props.duckdb"
+    # A test of several tables stands below each of them.
+    tests = {test["name"]: test for dataset in datasets for test in dataset["tests"]}
+    return {
+        "models": [
+            _node(dataset, [f"Rows: {dataset['rows']['read']}"])
+            for dataset in datasets
+            if dataset["kind"] != "source"
+        ],
+        "tests": [
+            _node(
+                test,
+                [
+                    f"Judges: {test['model_name']}",
+                    f"Failures: {test['failures']} (severity {test['severity']})",
+                    test["message"],
+                    f"Failing rows: `{test['query']}` in {database}" if test["query"] else "",
+                ],
+            )
+            for test in tests.values()
+        ],
+    }
+
+
+def _node(found: Mapping[str, Any], lines: Sequence[str]) -> dict[str, Any]:
+    head = [f"{found['name']}: {found['status']}", f"Seconds: {found['seconds'] or 0:.2f}"]
+    told = [line for line in (*head, *lines, found["description"]) if line]
+    return {"name": found["name"], "status": found["status"], "lines": told}
