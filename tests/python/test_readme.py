@@ -45,7 +45,11 @@ def test_both_readmes_name_the_same_commands_and_files() -> None:
 
 @pytest.mark.parametrize(
     ("english_heading", "spanish_heading"),
-    [("Training sets", "Conjuntos de entrenamiento"), ("On Spark", "En Spark")],
+    [
+        ("Training sets", "Conjuntos de entrenamiento"),
+        ("In a container", "En un contenedor"),
+        ("On Spark", "En Spark"),
+    ],
 )
 def test_both_readmes_tell_the_same_below_a_heading(
     english_heading: str, spanish_heading: str
