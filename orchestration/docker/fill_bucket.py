@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from value_props import bucket, sample
+from value_props.errors import ValuePropsError
 
 SCALE = 0.1
+WAIT_SECONDS = 60.0
 
 
 def fill(address: str, scale: float = SCALE) -> int:
@@ -28,8 +31,24 @@ def fill(address: str, scale: float = SCALE) -> int:
         folder = Path(scratch)
         sample.write_sample(folder, scale, 7, overwrite=True)
         files = {path.name: path for path in sorted(folder.iterdir())}
-        bucket.Bucket(address).upload(files)
+        store = bucket.Bucket(address)
+        _wait_for(store)
+        store.upload(files)
     return len(files)
+
+
+def _wait_for(store: bucket.Bucket) -> None:
+    """A store says that it is healthy some moments before it has made its bucket."""
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            store.entries()
+        except ValuePropsError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(1)
+        else:
+            return
 
 
 if __name__ == "__main__":
