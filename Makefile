@@ -38,7 +38,9 @@ ANY_WEEKS = $(RESOURCES) --raw "$(RAW)" --lookback-weeks "$(LOOKBACK)" --lookbac
 PARAMETERS = $(ANY_WEEKS) --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" --report-weeks "$(WEEKS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help build backfill load check spark test test-spark lint audit coverage dbt-coverage format deps docs serve-docs sample airflow bench bench-daily lock clean
+DEMO := docker compose --file orchestration/docker/compose.yaml
+
+.PHONY: help build backfill load check spark test test-spark test-containers demo-env demo lint audit coverage dbt-coverage format deps docs serve-docs sample airflow bench bench-daily lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -63,6 +65,15 @@ test-spark: $(VENV)/dev $(SPARK_VENV)/run deps ## Run the tests that need Java: 
 	$(BIN)/python -m pytest -m spark
 
 spark: $(SPARK_VENV)/run ## Install dbt over Spark into .venv-spark, beside DuckDB
+
+test-containers: $(VENV)/dev ## Build the image by podman and run the job in it; needs root
+	$(BIN)/python -m pytest -m containers tests/python/test_containers.py
+
+demo-env: ## Write random passwords for the demo stack: orchestration/docker/.env
+	@orchestration/docker/write_env
+
+demo: ## Start Airflow, a bucket, Prometheus and Grafana by Docker Compose
+	$(DEMO) up --build
 
 lint: $(VENV)/dev deps ## Formatting, lint, types, security
 	$(BIN)/ruff format --check .

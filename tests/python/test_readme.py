@@ -49,6 +49,7 @@ def test_both_readmes_name_the_same_commands_and_files() -> None:
         ("Training sets", "Conjuntos de entrenamiento"),
         ("Buckets", "Buckets"),
         ("On a schedule", "Cada lunes"),
+        ("In a container", "En un contenedor"),
         ("On Spark", "En Spark"),
     ],
 )
