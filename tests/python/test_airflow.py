@@ -414,7 +414,7 @@ class Airflow:
             capture_output=True,
             text=True,
             check=False,
-            timeout=180,
+            timeout=600,
         )
         assert answer.returncode == 0, answer.stdout + answer.stderr
         return answer.stdout
@@ -709,7 +709,7 @@ def test_the_tasks_show_which_test_failed(airflow: Airflow, failed: dict[str, An
     assert states["final_parquet"] == Counter(upstream_failed=1)
     bad = [t for t in airflow.tasks(failed) if t["task_id"] == "test" and t["state"] == "failed"]
     names = {t["rendered_map_index"] for t in bad}
-    assert "assert_prints_reach_the_cut_off" in names
+    assert names == {"assert_report_days_have_prints", "assert_sources_reach_the_report_end"}
     log = airflow.log(failed, "test", bad[0]["map_index"])
     assert f"`from test_failures.{bad[0]['rendered_map_index']}`" in log
     assert f"{airflow.out}/last_run/value_props.duckdb" in log
@@ -724,10 +724,10 @@ def test_the_grid_shows_the_runs(airflow: Airflow, failed: dict[str, Any], tmp_p
         page.get_by_label("Username").fill("admin")
         page.locator("input[type=password]").fill(airflow.password)
         page.locator("button[type=submit]").click()
-        page.wait_for_url(f"{airflow.url}/**", timeout=30_000)
+        page.wait_for_url(re.compile("^(?!.*login)"), timeout=60_000)
         page.goto(f"{airflow.url}/dags/value_props/runs/{failed['dag_run_id']}")
         for task_id in ("build", "models", "final_parquet"):
-            page.get_by_text(task_id).first.wait_for(timeout=30_000)
+            page.get_by_text(task_id).first.wait_for(timeout=60_000)
         page.wait_for_timeout(1500)
         page.screenshot(path=tmp_path / "grid.png")
         assert [url for url in remote if not url.startswith((airflow.url, "data:", "blob:"))] == []
@@ -739,6 +739,5 @@ def test_the_dag_runs_without_a_scheduler(airflow: Airflow, tmp_path: Path) -> N
         "as_of_date": str(airflow.sunday),
         "raw": str(airflow.raw),
     }
-    told = airflow.command("dags", "test", "value_props", "--conf", json.dumps(conf))
-    assert "state=success" in told or "success" in told
+    airflow.command("dags", "test", "value_props", "--conf", json.dumps(conf))
     assert (tmp_path / "out" / "final.csv").read_bytes() == (airflow.out / "final.csv").read_bytes()
