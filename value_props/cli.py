@@ -360,12 +360,18 @@ def history(out: Place, limit: int, is_json: bool) -> None:
 @cli.command()
 @click.argument("run_id", required=False, metavar="[RUN]")
 @_out_option
-def report(run_id: str | None, out: str) -> None:
+def report(run_id: str | None, out: Place) -> None:
     """Print the report of RUN as JSON (report.schema.json), by default that of the last run."""
     from value_props import report as reports
     from value_props.build import as_json
 
-    click.echo(as_json(reports.of_run(_existing_out(out), run_id)))
+    out_path = _existing_out(out)
+    with out.told():
+        if out.bucket:
+            with exclusive(out_path.lock, "report"):
+                _pull(out, out_path)
+        found = reports.of_run(out_path, run_id)
+    click.echo(as_json(found))
 
 
 @cli.command()

@@ -212,7 +212,10 @@ def test_the_record_of_a_failed_run_is_in_the_bucket(
     assert f"Raw path {lonely}: no file for the source taps." in answer.text
     assert str(cache) not in answer.text
     request.getfixturevalue("another_machine")
-    assert max(history().items())[1]["status"] == "failed"
+    run_id, run = max(history().items())
+    assert run["status"] == "failed"
+    report = json.loads(value_props("report", run_id, "--out", OUT.address).text)
+    assert report["run"]["run_id"] == run_id
     assert manifest()["run_id"] == shown
 
 

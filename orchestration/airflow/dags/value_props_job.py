@@ -66,7 +66,7 @@ class Settings:
 
     @property
     def final_parquet(self) -> str:
-        """URI of the published mart."""
+        """URI of the published mart; in a bucket a name, and manifest.json says where it is."""
         out = self.out if "://" in self.out else (ROOT / self.out).as_uri()
         return f"{out.rstrip('/')}/final.parquet"
 
