@@ -138,7 +138,7 @@ lock: $(VENV)/dev ## Resolve the requirements files anew
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header
 
 clean: ## Remove what was installed and built; data/ stays
-	rm -rf $(VENV) $(SPARK_VENV) $(AIRFLOW_VENV) .venv-node dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(VENV) $(SPARK_VENV) $(AIRFLOW_VENV) tests/azurite/node_modules dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
 # The pip that comes with Python 3.11 does not see that a lock pins a package if it pins it with an extra.
 define new_venv

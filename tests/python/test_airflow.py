@@ -34,6 +34,7 @@ from test_build import CLEAN, contents, value_props
 
 from value_props.cli import cli
 from value_props.parameters import PARAMETERS
+from value_props.places import Place
 
 FOLDER = ROOT / "orchestration" / "airflow"
 BIN = ROOT / ".venv-airflow" / "bin"
@@ -108,6 +109,7 @@ def test_the_command_line_takes_every_parameter_of_the_dag() -> None:
     context = cli.commands["build"].make_context("build", job.arguments_of(given))
     for name, value in given.items():
         taken = context.params[name]
+        taken = taken.name if isinstance(taken, Place) else taken
         assert (float(taken) if isinstance(value, float) else taken) == (
             value if isinstance(value, bool | float) else str(value)
         )
