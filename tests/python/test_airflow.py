@@ -25,10 +25,11 @@ from threading import Thread
 from types import ModuleType
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from browser import chromium
-from harness import ROOT
+from harness import ROOT, free_port
 from test_alerts import Receiver, receiving
 from test_build import CLEAN, contents, value_props
 
@@ -282,13 +283,6 @@ def wait_for(is_so: Callable[[], Any], seconds: float, what: str) -> Any:
             return found
         time.sleep(1)
     pytest.fail(f"no {what} within {seconds:.0f} s")
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        port: int = server.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -570,13 +564,24 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
         found.call("PATCH", "/dags/value_props", is_paused=False)
         yield found
     assert up.returncode == 130
+    home = environ["AIRFLOW_HOME"]
+    assert not [process for process in psutil.process_iter() if _logs_to(home, process)]
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def _stop(up: subprocess.Popen[str]) -> None:
-    os.kill(up.pid, signal.SIGINT)
+    # As a terminal does, to all of the group.
+    os.killpg(up.pid, signal.SIGINT)
     up.wait(60)
+
+
+def _logs_to(home: str, process: psutil.Process) -> bool:
+    """Whether a process writes below the AIRFLOW_HOME; its environment Airflow overwrites."""
+    try:
+        return any(file.path.startswith(home) for file in process.open_files())
+    except psutil.Error:
+        return False
 
 
 def _is_healthy(url: str) -> bool:
