@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,10 +27,10 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import ObjectStore, from_url
 
 from value_props.errors import ExitCode, ValuePropsError
+from value_props.lock import holder_of
 from value_props.logs import logger
 from value_props.published import sync
 
-SCHEMES = ("s3", "gs", "az")
 PARALLEL = 4
 PART_BYTES = 8 << 20
 # Of a request that a store does not answer.
@@ -132,10 +131,10 @@ class Bucket:
                 digest.update(part)
         return digest.hexdigest()
 
-    def write(self, name: str, content: bytes) -> str:
-        """Write a small object, and return its ETag."""
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small object."""
         with self._telling(f"write {name}"):
-            return obstore.put(self._store, name, content)["e_tag"] or ""
+            obstore.put(self._store, name, content)
 
     def remove(self, names: list[str]) -> None:
         """Remove objects; one that is not there is no error."""
@@ -329,12 +328,7 @@ class Lock:
         self.version = _version_of(result)
 
     def _content(self) -> bytes:
-        holder = {
-            "run_id": self.run_id,
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "expires_at": time.time() + LOCK_SECONDS,
-        }
+        holder = {**holder_of(self.run_id), "expires_at": time.time() + LOCK_SECONDS}
         return json.dumps(holder).encode()
 
     def _held_by(self, holder: Mapping[str, Any]) -> ValuePropsError:

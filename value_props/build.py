@@ -77,7 +77,7 @@ def build(request: Request) -> Published:
     with (
         ExitStack() as released,
         exclusive(out.lock, run.run_id),
-        opened(request.out_bucket, out, run.run_id) as remote,
+        opened(request.out.bucket, out, run.run_id) as remote,
         request.resources.in_force(out.work),
         ExitStack() as ended,
     ):
@@ -174,7 +174,7 @@ def _dbt(run: Run, target_path: Path) -> Dbt:
 def _inspected(run: Run, dbt: Dbt, parsed: ParsedFiles) -> Iterator[raw_files.Inventory]:
     """Hash the new raw files while dbt parses the project; hand all of them to the dbt model."""
     request = run.request
-    if request.raw_bucket:
+    if request.raw.bucket:
         with step("mirror", run.seconds) as fields:
             run.objects = request.raw.mirrored()
             fields["files"] = len(run.objects)

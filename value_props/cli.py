@@ -227,7 +227,7 @@ def check(debug: bool, /, raw: Place, is_json: bool, **given: Any) -> None:
     from value_props import build as job
 
     tables, verdict = job.check(
-        _request(debug, raw, Place(str(DEFAULT_OUT), DEFAULT_OUT), given, False)
+        _request(debug, raw, place_of(str(DEFAULT_OUT), "out"), given, False)
     )
     if is_json:
         click.echo(job.as_json(tables))
@@ -365,12 +365,8 @@ def report(run_id: str | None, out: Place) -> None:
     from value_props import report as reports
     from value_props.build import as_json
 
-    out_path = _existing_out(out)
     with out.told():
-        if out.bucket:
-            with exclusive(out_path.lock, "report"):
-                _pull(out, out_path)
-        found = reports.of_run(out_path, run_id)
+        found = reports.of_run(_fetched(out, "report"), run_id)
     click.echo(as_json(found))
 
 
@@ -382,12 +378,8 @@ def diff(before: str, after: str, out: Place) -> None:
     """Print what changed in fct_prints from run BEFORE to run AFTER, by print_id."""
     from value_props.diff import changes
 
-    out_path = _existing_out(out)
     with out.told():
-        if out.bucket:
-            with exclusive(out_path.lock, "diff"):
-                _pull(out, out_path, runs=(before, after))
-        found = changes(out_path, before, after)
+        found = changes(_fetched(out, "diff", runs=(before, after)), before, after)
     _print_table(f"changes from {before} to {after}", found, is_always_table=True)
 
 
@@ -408,9 +400,8 @@ def docs(out: Place) -> None:
     project = find_project()
     out_path = OutPath(out.folder)
     if out.bucket:
-        out_path = _existing_out(out)
-        with out.told(), exclusive(out_path.lock, "docs"):
-            _pull(out, out_path, names=(DATABASE, PAGE))
+        with out.told():
+            out_path = _fetched(out, "docs", names=(DATABASE, PAGE))
     site = write_docs(project, out_path, project / "target" / "docs")
     for name, reason in site.missing.items():
         click.echo(f"{name}: {reason}", err=True)
@@ -460,10 +451,8 @@ def _request(debug: bool, raw: Place, out: Place, given: dict[str, Any], make_cu
     given["allow_incomplete"] = "true" if given.get("allow_incomplete") else ""
     return Request(
         project=find_project(),
-        raw_path=raw.folder,
-        out_path=out.folder,
-        raw_bucket=raw.bucket,
-        out_bucket=out.bucket,
+        raw=raw,
+        out=out,
         parameters=check_parameters(given),
         resources=resources,
         make_current=make_current,
@@ -490,10 +479,23 @@ def _existing_out(out: Place) -> OutPath:
     return OutPath(out.folder, edition_at(out.folder) or REPORT)
 
 
+def _fetched(
+    out: Place, command: str, names: Collection[str] = (), runs: Collection[str] = ()
+) -> OutPath:
+    """The out path with what a command reads.
+
+    Of a bucket that is fetched: files of the current run by name, of other runs the mart.
+    """
+    out_path = _existing_out(out)
+    if out.bucket:
+        with exclusive(out_path.lock, command):
+            _pull(out, out_path, names, runs)
+    return out_path
+
+
 def _pull(
     out: Place, out_path: OutPath, names: Collection[str] = (), runs: Collection[str] = ()
 ) -> None:
-    """Fetch what a command reads: of the current run files by name, of others the mart."""
     from value_props.remote import RemoteOut
 
     if out.bucket:
@@ -504,13 +506,13 @@ def _pull(
 
 
 def _sample_if_empty(raw: Place, resources: Resources) -> None:
-    from value_props.raw_files import PATTERNS
+    from value_props.raw_files import is_raw_file
     from value_props.sample import write_sample
 
     if raw.bucket:
         return
     names = [path.name for path in raw.folder.iterdir()] if raw.folder.is_dir() else []
-    if any(pattern.fullmatch(name) for pattern in PATTERNS.values() for name in names):
+    if any(map(is_raw_file, names)):
         return
     write_sample(raw.folder, threads=resources.threads, memory_limit=resources.memory_limit)
     click.echo(f"There was no raw data in {raw.name}: wrote a sample of the public case's shape.")

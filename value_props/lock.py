@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from value_props.errors import ExitCode, ValuePropsError
 
@@ -31,13 +32,17 @@ def exclusive(lock_path: Path, run_id: str) -> Iterator[None]:
                 "Wait until it is over and run again",
                 ExitCode.LOCKED,
             ) from error
-        holder = {"run_id": run_id, "pid": os.getpid(), "host": socket.gethostname()}
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        os.pwrite(descriptor, json.dumps(holder_of(run_id)).encode(), 0)
         yield
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def holder_of(run_id: str) -> dict[str, Any]:
+    """Who holds a lock, as it is told to whom it keeps out: run_id, pid and host."""
+    return {"run_id": run_id, "pid": os.getpid(), "host": socket.gethostname()}
 
 
 def _holder(descriptor: int) -> str:

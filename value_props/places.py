@@ -17,12 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from value_props.bucket import Bucket, Entry, mirror
 from value_props.errors import ValuePropsError
 from value_props.published import METRICS
-from value_props.raw_files import PATTERNS, SOURCES, endings_of
+
+# The command line begins with this module, and most of its runs name no bucket.
+if TYPE_CHECKING:
+    from value_props.bucket import Bucket, Entry
 
 CACHE = "VALUE_PROPS_CACHE"
 # What lies in the folder of an out path and in no bucket.
@@ -65,12 +67,15 @@ class Place:
         """
         if self.bucket is None:
             return {}
+        from value_props.bucket import mirror
+        from value_props.raw_files import PATTERNS, SOURCES, endings_of, is_raw_file
+
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self.folder.with_name(f"{self.folder.name}.lock").open("w") as lock:
                 # Two runs may read the same prefix; the second finds what the first fetched.
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                found = mirror(self.bucket, _is_raw_file, self.folder)
+                found = mirror(self.bucket, is_raw_file, self.folder)
         except OSError as error:
             raise ValuePropsError(
                 f"the raw files cannot be kept there ({error.strerror})",
@@ -104,6 +109,8 @@ def place_of(text: str, kind: Literal["raw", "out"]) -> Place:
     """
     if not is_address(text):
         return Place(text, Path(text))
+    from value_props.bucket import Bucket
+
     bucket = Bucket(text.rstrip("/"))
     key = hashlib.sha256(bucket.address.encode()).hexdigest()[:12]
     readable = re.sub(r"[^\w.-]+", "_", bucket.address)[:60]
@@ -120,7 +127,3 @@ def cache_root() -> Path:
     if named := os.environ.get(CACHE):
         return Path(named).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "value-props"
-
-
-def _is_raw_file(name: str) -> bool:
-    return any(pattern.fullmatch(name) for pattern in PATTERNS.values())

@@ -173,6 +173,11 @@ def recall_or_inspect(
     return remembered or inspect(raw_path, copies_path, parsed_files, trust)
 
 
+def is_raw_file(name: str) -> bool:
+    """Whether a file of that name belongs to a source."""
+    return any(pattern.fullmatch(name) for pattern in PATTERNS.values())
+
+
 def endings_of(source_name: str) -> str:
     """How the names of a source's files end, in words."""
     return "*.csv" if source_name == "pays" else "*.json, *.jsonl or *.ndjson"

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from value_props.bucket import Bucket, Entry
+from value_props.bucket import Entry
 from value_props.history import Begun
 from value_props.manifest import made_by, utc_now
 from value_props.places import Place
@@ -26,39 +26,35 @@ class Request:
 
     Args:
         project: the dbt project.
-        raw_path: folder of the raw files.
-        out_path: folder to publish to.
+        raw: where the raw files are.
+        out: where to publish to.
         parameters: checked texts by name of the var, without the empty ones.
         edition: what to publish.
         resources: what it may take of the machine.
         make_current: publish a week older than the published one all the same.
         is_debug: keep dbt's debug log.
         trust: in what earlier runs left of the raw files.
-        raw_bucket: what the folder of the raw files stands for; None where for itself.
-        out_bucket: likewise of the folder to publish to.
     """
 
     project: Path
-    raw_path: Path
-    out_path: Path
+    raw: Place
+    out: Place
     parameters: Mapping[str, str]
     edition: Edition = REPORT
     resources: Resources = field(default_factory=resolve)
     make_current: bool = False
     is_debug: bool = False
     trust: Trust = Trust.STAMPS
-    raw_bucket: Bucket | None = None
-    out_bucket: Bucket | None = None
 
     @property
-    def raw(self) -> Place:
-        """Where the raw files are."""
-        return Place(str(self.raw_bucket or self.raw_path), self.raw_path, self.raw_bucket)
+    def raw_path(self) -> Path:
+        """The folder of the raw files."""
+        return self.raw.folder
 
     @property
-    def out(self) -> Place:
-        """Where the run publishes to."""
-        return Place(str(self.out_bucket or self.out_path), self.out_path, self.out_bucket)
+    def out_path(self) -> Path:
+        """The folder to publish to."""
+        return self.out.folder
 
 
 @dataclass

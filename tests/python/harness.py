@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -14,9 +15,22 @@ from reference import MART_COLUMNS, Parameters
 
 from value_props import database, raw_files
 from value_props.parsed import ParsedFiles
+from value_props.places import Place
 from value_props.project import MODELS_ONLY, Dbt, NodeOutcome
+from value_props.run import Request
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def folder_request(raw: Path, out: Path, **parameters: str) -> Request:
+    """What a user asks of a run that reads one folder and publishes to another."""
+    return Request(ROOT, Place(str(raw), raw), Place(str(out), out), parameters)
 
 
 @dataclass

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 from browser import Opened, chromium, open_page
-from harness import ROOT, Pipeline
+from harness import ROOT, Pipeline, folder_request
 from playwright.sync_api import Browser
 
 from value_props import build as job
 from value_props.column_lineage import raw_fields
 from value_props.docs import Site, write_docs
 from value_props.published import OutPath
-from value_props.run import Request
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 MART = "model.value_props.fct_prints"
@@ -45,7 +44,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> OutPath:
     published = OutPath(tmp_path_factory.mktemp("published") / "out")
-    job.build(Request(ROOT, CLEAN, published.root, {"run_date": "2020-12-01"}))
+    job.build(folder_request(CLEAN, published.root, run_date="2020-12-01"))
     return published
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 from click.testing import CliRunner
-from harness import ROOT, Pipeline
+from harness import ROOT, Pipeline, folder_request
 
 from value_props.build import PARSE_OPTIONS
 from value_props.cli import cli
@@ -19,8 +19,6 @@ from value_props.errors import ExitCode, ValuePropsError
 from value_props.load import LIST, Loaded, Store, load
 from value_props.lock import exclusive
 from value_props.raw_files import SOURCES, Trust
-from value_props.resources import resolve
-from value_props.run import Request
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 Seen = dict[str, list[tuple[Any, ...]]]
@@ -165,7 +163,7 @@ def test_a_load_that_is_killed_leaves_a_whole_store(
 
 
 def test_load_parses_as_a_build_does_and_tells_what_it_did(tmp_path: Path) -> None:
-    request = Request(ROOT, CLEAN, tmp_path / "out", {}, resources=resolve())
+    request = folder_request(CLEAN, tmp_path / "out")
     store = Store(tmp_path / "store")
     assert load(request, store) == Loaded(files=3, written=3, removed=0)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -180,7 +178,7 @@ def test_a_raw_file_that_stops_a_build_stops_a_load(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     shutil.copytree(CLEAN, raw)
     (raw / "pays.csv").write_text("pay_date,total\n")
-    request = Request(ROOT, raw, tmp_path / "out", {}, resources=resolve())
+    request = folder_request(raw, tmp_path / "out")
     with pytest.raises(ValuePropsError, match="lacks the column user_id"):
         load(request, Store(tmp_path / "store"))
     assert not (tmp_path / "store" / LIST).exists()

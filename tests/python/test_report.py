@@ -18,7 +18,7 @@ import duckdb
 import jsonschema
 import pytest
 from browser import chromium, open_page
-from harness import ROOT
+from harness import ROOT, folder_request
 from playwright.sync_api import Browser
 from reference import Parameters, compute
 from test_alerts import receiving
@@ -61,7 +61,7 @@ class Runs:
 
 
 def request_of(raw: Path, out: OutPath, **parameters: str) -> Request:
-    return Request(ROOT, raw, out.root, {"run_date": RUN_DATE, **parameters})
+    return folder_request(raw, out.root, run_date=RUN_DATE, **parameters)
 
 
 def report_of(out: OutPath, run_id: str) -> dict[str, Any]:
