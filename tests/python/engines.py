@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-from harness import ROOT
+from harness import ROOT, free_port
 
 # What a run on any engine must have in common with the run on DuckDB.
 TABLES = {
@@ -89,7 +89,7 @@ class Engine:
 @contextmanager
 def sail(folder: Path, store: Path) -> Iterator[Engine]:
     """A Sail server, which needs no Java; its catalog is empty, and goes with it."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "pysail", "spark", "server", "--port", str(port)]
     with _running([*command, "--directory", str(folder)], folder / "sail.log"):
         _wait_for_port(port)
@@ -125,7 +125,7 @@ def spark_cluster(folder: Path) -> Iterator[tuple[str, str]]:
     Yields:
         The address of the master, and of its status page.
     """
-    port, page_port = _free_port(), _free_port()
+    port, page_port = free_port(), free_port()
     master = f"spark://127.0.0.1:{port}"
     [home] = SPARK_BIN.parent.glob("lib/python*/site-packages/pyspark")
     arguments = {
@@ -195,11 +195,6 @@ def _running(
         finally:
             process.terminate()
             process.wait(timeout=START_SECONDS)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _wait_for_port(port: int) -> None:

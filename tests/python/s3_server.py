@@ -19,6 +19,17 @@ from obstore.store import S3Store
 SECRET = "planted-secret-k3y"
 BUCKET = "lake"
 START_SECONDS = 60
+_SLOW_UPLOADS = """
+import time
+from value_props.bucket import Bucket
+upload = Bucket.upload
+def slow(self, files):
+    for item in files.items():
+        upload(self, dict([item]))
+        print("uploaded", flush=True)
+        time.sleep(60)
+Bucket.upload = slow
+"""
 
 
 @dataclass
@@ -87,6 +98,20 @@ class S3Server:
         except (BaseError, OSError):
             return False
         return True
+
+
+def kill_in_an_upload(program: str, *arguments: str | Path) -> None:
+    """Run a program, and kill it when it has uploaded the first of its files."""
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{_SLOW_UPLOADS}\n{program}", *arguments],
+        cwd=Path(__file__).parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "uploaded\n"
+        process.kill()
 
 
 @contextmanager

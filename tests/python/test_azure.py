@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from harness import free_port
 from test_remote import publish, published
 
 from value_props.bucket import Bucket, mirror
@@ -35,9 +35,7 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     command = shutil.which("azurite-blob")
     if command is None:
         pytest.skip("azurite-blob is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     monkeypatch.setenv("AZURE_STORAGE_USE_EMULATOR", "true")
     monkeypatch.setenv("AZURITE_BLOB_STORAGE_URL", url)

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from typing import Any
 import duckdb
 import pytest
 from harness import ROOT
-from s3_server import BUCKET, SECRET, S3Server
+from s3_server import BUCKET, SECRET, S3Server, kill_in_an_upload
 
 from value_props import bucket as module
 from value_props.bucket import LOCK, Bucket
@@ -255,30 +254,8 @@ def test_a_kill_and_a_store_that_stops_leave_the_last_good_set(
     first: Answer, server: S3Server, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = manifest()["run_id"]
-    code = """
-import sys, time
-from value_props.bucket import Bucket
-from value_props.cli import main
-upload = Bucket.upload
-def slow(self, files):
-    for item in files.items():
-        upload(self, dict([item]))
-        print("uploaded", flush=True)
-        time.sleep(60)
-Bucket.upload = slow
-main()
-"""
     arguments = ("build", "--raw", RAW.address, "--out", OUT.address, *PARAMETERS)
-    with subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "uploaded\n"
-        process.send_signal(signal.SIGKILL)
+    kill_in_an_upload("from value_props.cli import main; main()", *arguments)
     runs = {name.split("/")[1] for name in OUT.entries("runs")}
     [killed] = [run_id for run_id in runs if f"runs/{run_id}/manifest.json" not in OUT.entries()]
     assert manifest()["run_id"] == shown

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import requests
 import yaml
+from harness import free_port
 from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -267,12 +268,6 @@ def serving(answer: bytes | None, pause: float = 0) -> Iterator[int]:
         threading.Thread(target=serve, args=(listener,), daemon=True).start()
         yield listener.getsockname()[1]
         is_over.set()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def test_without_a_pushgateway_nothing_is_pushed(log: pytest.LogCaptureFixture) -> None:

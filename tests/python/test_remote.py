@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,7 +12,7 @@ from typing import Any
 
 import obstore
 import pytest
-from s3_server import BUCKET, S3Server
+from s3_server import BUCKET, S3Server, kill_in_an_upload
 from test_published import KilledError, names_of
 
 from value_props import bucket as module
@@ -153,27 +151,13 @@ def test_a_process_that_is_killed_while_it_uploads_leaves_the_last_good_set(
     tmp_path: Path,
 ) -> None:
     publish(tmp_path / "a", "process", "1")
-    code = """
-import sys, time
+    program = """
+import sys
 from pathlib import Path
 from test_remote import publish
-from value_props.bucket import Bucket
-upload = Bucket.upload
-def slow(self, files):
-    for item in files.items():
-        upload(self, dict([item]))
-        print("uploaded", flush=True)
-        time.sleep(0.5)
-Bucket.upload = slow
 publish(Path(sys.argv[1]), "process", "2")
 """
-    command = [sys.executable, "-c", code, str(tmp_path / "a")]
-    with subprocess.Popen(
-        command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "uploaded\n"
-        process.kill()
+    kill_in_an_upload(program, tmp_path / "a")
     assert set(published("process").values()) == {"1"}
     bucket = Bucket(f"s3://{BUCKET}/process")
     assert any(name.startswith("runs/2/") for name in bucket.entries())
