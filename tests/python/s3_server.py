@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -127,7 +128,8 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
 
 def _free_ports() -> int:
     """The first of four ports in a row that nobody uses, nor those 10,000 above."""
-    for first in range(21000, 29000, 10):
+    # In any order, since several of them may be started at once.
+    for first in random.sample(range(21000, 29000, 10), 800):
         wanted = [first + place + above for place in range(4) for above in (0, 10_000)]
         with_sockets = [socket.socket() for _ in wanted]
         try:
