@@ -81,6 +81,7 @@ lint: $(VENV)/dev deps ## Formatting, lint, types, security
 	$(BIN)/sqlfluff lint --processes 1 models tests/singular analyses
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive value_props
+	$(BIN)/actionlint
 	$(BIN)/zizmor --offline --quiet --pedantic .github
 
 audit: $(VENV)/dev ## Look for known vulnerabilities in what the locks pin
