@@ -80,7 +80,7 @@ lint: $(VENV)/dev deps ## Formatting, lint, types, security
 	$(BIN)/ruff check .
 	$(BIN)/sqlfluff lint --processes 1 models tests/singular analyses
 	$(BIN)/mypy
-	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive value_props
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive value_props orchestration
 	$(BIN)/actionlint
 	$(BIN)/zizmor --offline --quiet --pedantic .github
 
