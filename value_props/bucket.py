@@ -26,7 +26,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import ObjectStore, from_url
 
-from value_props.errors import ExitCode, ValuePropsError
+from value_props.errors import ExitCode, RefusedError, ValuePropsError
 from value_props.lock import holder_of
 from value_props.logs import logger
 from value_props.published import sync
@@ -191,7 +191,8 @@ class Bucket:
         """Hold the lock of the prefix, and renew it while the block runs.
 
         Raises:
-            ValuePropsError: another run holds it (exit code LOCKED), or the store fails.
+            RefusedError: another run holds it (exit code LOCKED).
+            ValuePropsError: the store fails.
         """
         lock = Lock(self, run_id)
         lock.take()
@@ -256,7 +257,7 @@ class Lock:
         """Create the object, or take over one that has expired.
 
         Raises:
-            ValuePropsError: another run holds it (exit code LOCKED).
+            RefusedError: another run holds it (exit code LOCKED).
         """
         with self.bucket._telling("take its lock"):
             try:
@@ -331,8 +332,8 @@ class Lock:
         holder = {**holder_of(self.run_id), "expires_at": time.time() + LOCK_SECONDS}
         return json.dumps(holder).encode()
 
-    def _held_by(self, holder: Mapping[str, Any]) -> ValuePropsError:
-        return ValuePropsError(
+    def _held_by(self, holder: Mapping[str, Any]) -> RefusedError:
+        return RefusedError(
             f"another run holds the lock: run {holder.get('run_id')} on {holder.get('host')}",
             f"Bucket {self.bucket.address}",
             f"Wait until it is over and run again; a run that died frees it in {LOCK_SECONDS} s",

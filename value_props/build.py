@@ -21,7 +21,7 @@ from value_props.ending import (
     tell,
     write_report,
 )
-from value_props.errors import ExitCode, ValuePropsError
+from value_props.errors import ExitCode, RefusedError, ValuePropsError
 from value_props.gate import Verdict, judge, refuse_errors
 from value_props.lock import exclusive
 from value_props.logs import NodeProgress, log_file, logger, step
@@ -77,28 +77,58 @@ def build(request: Request) -> Published:
     with (
         ExitStack() as released,
         exclusive(out.lock, run.run_id),
-        opened(request.out.bucket, out, run.run_id) as remote,
         request.resources.in_force(out.work),
-        ExitStack() as ended,
+        _opened(run, out, released) as remote,
+        _begun(run, out, released),
+        request.raw.told(),
     ):
-        history.settle(out)
-        # Receivers may be slow, and the next run need not wait for them.
-        released.callback(tell, run, out, history.last_status(out))
-        ended.callback(leave_metrics, run, out, report.shown(out))
+        verdict = None
+        try:
+            verdict = _build_and_judge(run, out)
+        finally:
+            emit_lineage(run, out, verdict)
+        if verdict.problems:
+            raise _gate_error(verdict, out)
+        with _unpublished():
+            return _publish(run, out, verdict, remote)
+
+
+@contextmanager
+def _opened(run: Run, out: OutPath, released: ExitStack) -> Iterator[RemoteOut | None]:
+    """Open the bucket to publish to; a run whose bucket fails is one that began and failed."""
+    with ExitStack() as stack:
+        try:
+            remote = stack.enter_context(opened(run.request.out.bucket, out, run.run_id))
+        except RefusedError:
+            raise
+        except ValuePropsError:
+            with _begun(run, out, released):
+                raise
+        yield remote
+
+
+@contextmanager
+def _begun(run: Run, out: OutPath, released: ExitStack) -> Iterator[None]:
+    """Record what becomes of a run in the block, and tell who is configured.
+
+    Args:
+        run: that begins. Its lock is held.
+        out: where it works.
+        released: what to do once the lock is released.
+    """
+    history.settle(out)
+    # Receivers may be slow, and the next run need not wait for them.
+    released.callback(tell, run, out, history.last_status(out))
+    shown_before = report.shown(out)
+    try:
         out.sweep()
         (run.folder / "files").mkdir(parents=True)
         history.begin(out, run.begun)
-        with log_file(run.folder / "run.log"), kept_on_failure(run, out), request.raw.told():
-            logger.info("step=start run_id=%s raw_path=%s", run.run_id, request.raw.name)
-            verdict = None
-            try:
-                verdict = _build_and_judge(run, out)
-            finally:
-                emit_lineage(run, out, verdict)
-            if verdict.problems:
-                raise _gate_error(verdict, out)
-            with _unpublished():
-                return _publish(run, out, verdict, remote)
+        with log_file(run.folder / "run.log"), kept_on_failure(run, out):
+            logger.info("step=start run_id=%s raw_path=%s", run.run_id, run.request.raw.name)
+            yield
+    finally:
+        leave_metrics(run, out, shown_before)
 
 
 def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:

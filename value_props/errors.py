@@ -45,3 +45,7 @@ class ValuePropsError(Exception):
         if not self.details:
             return [f"{head} {self.remedy}."]
         return [head, *(f"- {detail}." for detail in self.details), f"{self.remedy}."]
+
+
+class RefusedError(ValuePropsError):
+    """A run may not begin there: nothing failed, so no record tells of it, and no alert."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from value_props.errors import ExitCode, ValuePropsError
+from value_props.errors import ExitCode, RefusedError
 
 
 @contextmanager
@@ -19,14 +19,14 @@ def exclusive(lock_path: Path, run_id: str) -> Iterator[None]:
     """Hold the lock while the block runs; the system frees it however the process ends.
 
     Raises:
-        ValuePropsError: another process holds it (exit code LOCKED).
+        RefusedError: another process holds it (exit code LOCKED).
     """
     descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ValuePropsError(
+            raise RefusedError(
                 f"another run holds the lock: {_holder(descriptor)}",
                 f"Lock {lock_path}",
                 "Wait until it is over and run again",

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from value_props.errors import ExitCode, ValuePropsError
+from value_props.errors import ExitCode, RefusedError, ValuePropsError
 
 DATABASE = "value_props.duckdb"
 PAGE = "report.html"
@@ -148,10 +148,10 @@ class OutPath:
         """Refuse to publish over what another command published.
 
         Raises:
-            ValuePropsError: it was another.
+            RefusedError: it was another.
         """
         if published is not None and published != self.edition:
-            raise ValuePropsError(
+            raise RefusedError(
                 f"it holds what `value-props {published.command}` published",
                 f"Out path {self.root}",
                 "Name another folder",

@@ -61,7 +61,8 @@ class RemoteOut:
         At the end the records of runs go up, that of a failed one too, and old runs are removed.
 
         Raises:
-            ValuePropsError: another run holds the lock, or the store fails.
+            RefusedError: another run holds the lock, or another command published there.
+            ValuePropsError: the store fails, or what is in it is damaged.
         """
         with self.bucket.locked(run_id) as self.lock:
             self.pull(FOR_A_RUN)
@@ -227,7 +228,7 @@ def opened(bucket: Bucket | None, out: OutPath, run_id: str) -> Iterator[RemoteO
     """The bucket that an out path stands for, opened for a run; None where for itself.
 
     Raises:
-        ValuePropsError: see RemoteOut.opened.
+        RefusedError, ValuePropsError: see RemoteOut.opened.
     """
     if bucket is None:
         yield None

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ import duckdb
 import pytest
 from harness import ROOT
 from s3_server import BUCKET, SECRET, S3Server, kill_in_an_upload
+from test_alerts import receiving
 
 from value_props import bucket as module
 from value_props.bucket import LOCK, Bucket
 from value_props.cli import main
 from value_props.places import CACHE, place_of
+from value_props.published import OutPath
+from value_props.remote import RemoteOut
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 RAW, OUT = Bucket(f"s3://{BUCKET}/cli/raw"), Bucket(f"s3://{BUCKET}/cli/out")
@@ -31,10 +34,11 @@ PARAMETERS = ("--run-date", "2020-12-01")
 
 @dataclass(frozen=True)
 class Answer:
-    """What the command says: all of it as one text."""
+    """What the command says, all of it as one text, and what it sends to OpenLineage."""
 
     code: int
     text: str
+    events: tuple[Any, ...] = ()
 
 
 TOLD: list[Answer] = []
@@ -94,9 +98,13 @@ def first(cache: Path) -> Answer:
     """The answer of the first build: raw files and out path in a bucket."""
     RAW.upload({path.name: path for path in CLEAN.iterdir()})
     RAW.write("notes.txt", b"no raw file")
-    answer = value_props("--debug", "build", "--raw", f"{RAW}/", "--out", OUT.address, *PARAMETERS)
+    with receiving() as listener, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("OPENLINEAGE_URL", listener.url)
+        answer = value_props(
+            "--debug", "build", "--raw", f"{RAW}/", "--out", OUT.address, *PARAMETERS
+        )
     assert answer.code == 0, answer.text
-    return answer
+    return replace(answer, events=tuple(json.loads(body) for _, _, body in listener.requests))
 
 
 @pytest.fixture
@@ -139,6 +147,8 @@ def test_the_user_is_told_addresses(first: Answer, cache: Path) -> None:
     [run] = history().values()
     assert run["raw_path"] == RAW.address
     assert str(cache) not in json.dumps(manifest())
+    tables = [table for event in first.events for table in event["inputs"] + event["outputs"]]
+    assert {table["namespace"] for table in tables} == {f"duckdb://{OUT}/value_props.duckdb"}
 
 
 def test_only_what_changed_is_fetched_and_a_run_can_be_gone_back_from(
@@ -187,9 +197,13 @@ def test_verify_reads_the_objects_themselves(first: Answer) -> None:
     OUT.write(path, content)
 
 
-def test_one_run_at_a_time_publishes(first: Answer, another_machine: None) -> None:
-    with OUT.locked("other"):
+def test_one_run_at_a_time_publishes(
+    first: Answer, another_machine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiving() as receiver, OUT.locked("other"):
+        monkeypatch.setenv("VALUE_PROPS_WEBHOOK", receiver.url)
         answer = build()
+    assert receiver.requests == []
     assert (answer.code, "run other on" in answer.text) == (3, True)
     assert OUT.address in answer.text
 
@@ -216,6 +230,28 @@ def test_the_record_of_a_failed_run_is_in_the_bucket(
     report = json.loads(value_props("report", run_id, "--out", OUT.address).text)
     assert report["run"]["run_id"] == run_id
     assert manifest()["run_id"] == shown
+
+
+def test_an_out_path_that_cannot_be_opened_is_told_and_recorded(
+    first: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiving() as receiver, monkeypatch.context() as patched:
+        patched.setenv("VALUE_PROPS_WEBHOOK", receiver.url)
+        patched.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+        answer = build()
+    assert (answer.code, "the credentials are refused" in answer.text) == (2, True), answer.text
+    [(_, _, body)] = receiver.requests
+    alert = json.loads(body)
+    assert alert["event"] == "failed"
+    assert "the credentials are refused" in alert["findings"][0]
+    folder = place_of(OUT.address, "out").folder
+    assert "value_props_run_exit_code 2.0" in (folder / "metrics.prom").read_text()
+    # The next run brings the record up.
+    with RemoteOut(OUT, OutPath(folder)).opened("next"):
+        pass
+    monkeypatch.setenv(CACHE, str(tmp_path / "elsewhere"))
+    run = history()[alert["run_id"]]
+    assert (run["status"], run["exit_code"]) == ("failed", 2)
 
 
 @pytest.mark.parametrize(
