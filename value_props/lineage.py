@@ -28,7 +28,7 @@ class DbtRun:
         project: folder of dbt_project.yml.
         target_path: where dbt left manifest.json and run_results.json.
         database: the DuckDB file that the run filled; need not exist.
-        published: the file that readers know it by; names the datasets.
+        published: path or address that readers know it by; names the datasets.
         run_id: of the run.
         started_at: UTC, ISO 8601.
         is_passed: whether the run passed the gate.
