@@ -151,10 +151,19 @@ def test_the_user_is_told_addresses(first: Answer, cache: Path) -> None:
     assert {table["namespace"] for table in tables} == {f"duckdb://{OUT}/value_props.duckdb"}
 
 
+def versions_of_the_catalogue(run_id: str, folder: Path) -> list[tuple[Any, ...]]:
+    path = folder / f"{run_id}.duckdb"
+    path.write_bytes(OUT.read(f"runs/{run_id}/value_props.duckdb"))
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute("from snapshots.snap_value_props order by all").fetchall()
+
+
 def test_only_what_changed_is_fetched_and_a_run_can_be_gone_back_from(
-    first: Answer, tmp_path: Path, request: pytest.FixtureRequest
+    first: Answer, cache: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     before = manifest()["run_id"]
+    # Of what was published nothing is here any more.
+    place_of(OUT.address, "out").folder.rename(cache / "lost")
     mirrored = place_of(RAW.address, "raw").folder
     times = {path.name: path.stat().st_mtime_ns for path in mirrored.glob("[!.]*")}
     assert "notes.txt" not in times
@@ -164,6 +173,8 @@ def test_only_what_changed_is_fetched_and_a_run_can_be_gone_back_from(
     assert answer.code == 0, answer.text
     after = manifest()["run_id"]
     assert after > before
+    versions = versions_of_the_catalogue(before, tmp_path)
+    assert versions == versions_of_the_catalogue(after, tmp_path) != []
     assert {
         path.name
         for path in mirrored.glob("[!.]*")
