@@ -740,6 +740,45 @@ def test_the_grid_shows_the_runs(airflow: Airflow, failed: dict[str, Any], tmp_p
         assert [url for url in remote if not url.startswith((airflow.url, "data:", "blob:"))] == []
 
 
+def test_what_another_try_cannot_mend_is_told_at_once(
+    airflow: Airflow, failed: dict[str, Any], older: dict[str, Any]
+) -> None:
+    told = len(airflow.slack.requests), len(airflow.mails)
+    run = airflow.ended("manual", airflow.trigger(raw=str(airflow.raw / "none")))
+    [build] = [t for t in airflow.tasks(run) if t["task_id"] == "build"]
+    assert (build["state"], build["try_number"]) == ("failed", 1)
+    assert (len(airflow.slack.requests), len(airflow.mails)) == (told[0] + 1, told[1] + 1)
+    text = json.loads(airflow.slack.requests[-1][2])["text"]
+    assert text.startswith("value-props failed: it cannot run (exit 2)")
+    assert "there is no such folder" in text
+    assert contents(airflow.out) == older["before"]
+
+
+def test_a_build_that_is_stopped_by_hand_ends_and_harms_nothing(
+    airflow: Airflow, failed: dict[str, Any], older: dict[str, Any]
+) -> None:
+    run_id = airflow.trigger(as_of_date=str(airflow.sunday))
+    begun = airflow.out / ".work" / "begun.json"
+    wait_for(begun.exists, 180, "build")
+    killed = json.loads(begun.read_text())["run_id"]
+    [process] = [p for p in psutil.process_iter() if _is_build_to(airflow.out, p)]
+    path = f"/dags/value_props/dagRuns/{run_id}/taskInstances/build"
+    airflow.call("PATCH", path, new_state="failed")
+    process.wait(60)
+    assert airflow.ended("manual", run_id)["state"] == "failed"
+    assert contents(airflow.out) == older["before"]
+    answer = value_props("history", "--out", airflow.out, "--json")
+    states = {run["run_id"]: run["status"] for run in json.loads(answer.stdout)}
+    assert states[killed] == "killed"
+
+
+def _is_build_to(out: Path, process: psutil.Process) -> bool:
+    try:
+        return {"build", f"--out={out}"} <= set(process.cmdline())
+    except psutil.Error:
+        return False
+
+
 def test_the_dag_runs_without_a_scheduler(airflow: Airflow, tmp_path: Path) -> None:
     conf = {
         "out": str(tmp_path / "out"),
