@@ -1,19 +1,24 @@
-"""Runs the real project on a raw folder in this process, as often as a test likes."""
+"""Runs the command, or only the models, in this process, as often as a test likes."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shutil
 import socket
+import sys
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from raw_data import RawCase
 from reference import MART_COLUMNS, Parameters
 
 from value_props import database, raw_files
+from value_props.cli import main
 from value_props.parsed import ParsedFiles
 from value_props.places import Place
 from value_props.project import MODELS_ONLY, Dbt, NodeOutcome
@@ -31,6 +36,35 @@ def free_port() -> int:
 def folder_request(raw: Path, out: Path, **parameters: str) -> Request:
     """What a user asks of a run that reads one folder and publishes to another."""
     return Request(ROOT, Place(str(raw), raw), Place(str(out), out), parameters)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the command answered."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """All that it said, as one line."""
+        return " ".join((self.stdout + self.stderr).split())
+
+
+def value_props(*arguments: str | Path) -> Answer:
+    """Run the command in this process, which spares it most of its start."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
+        patched.chdir(ROOT)
+        patched.setattr(sys, "argv", ["value-props", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return Answer(int(ended.value.code or 0), stdout.getvalue(), stderr.getvalue())
 
 
 @dataclass

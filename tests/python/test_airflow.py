@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -29,9 +29,9 @@ import psutil
 import pytest
 import requests
 from browser import chromium
-from harness import ROOT, free_port
+from harness import ROOT, free_port, value_props
 from test_alerts import Receiver, receiving
-from test_build import CLEAN, contents, value_props
+from test_build import CLEAN, contents
 
 from value_props.cli import cli
 from value_props.parameters import PARAMETERS
@@ -403,18 +403,6 @@ class Airflow:
         assert answer.ok, answer.text
         return answer.json()
 
-    def command(self, *arguments: str) -> str:
-        answer = subprocess.run(
-            [BIN / "airflow", *arguments],
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-        assert answer.returncode == 0, answer.stdout + answer.stderr
-        return answer.stdout
-
     def trigger(self, **conf: Any) -> str:
         path = "/dags/value_props/dagRuns"
         run_id: str = self.call("POST", path, logical_date=None, conf=conf)["dag_run_id"]
@@ -456,6 +444,19 @@ class Airflow:
     def asset_events(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.call("GET", "/assets/events")["asset_events"]
         return found
+
+
+def command(environ: Mapping[str, str], *arguments: str) -> None:
+    """Run the command line of Airflow."""
+    answer = subprocess.run(
+        [BIN / "airflow", *arguments],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
 def shifted_raw(folder: Path, last: datetime.date) -> Path:
@@ -573,7 +574,12 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
 def _stop(up: subprocess.Popen[str]) -> None:
     # As a terminal does, to all of the group.
     os.killpg(up.pid, signal.SIGINT)
-    up.wait(60)
+    try:
+        up.wait(60)
+    finally:
+        if up.poll() is None:
+            os.killpg(up.pid, signal.SIGINT)
+            up.wait(20)
 
 
 def _logs_to(home: str, process: psutil.Process) -> bool:
@@ -657,7 +663,7 @@ def older(airflow: Airflow, scheduled: dict[str, Any]) -> dict[str, Any]:
     monday = airflow.sunday + datetime.timedelta(days=1) - WEEK
     manual = airflow.trigger(as_of_date=str(airflow.sunday - 2 * WEEK), report_weeks=1)
     span = ["--from-date", f"{monday}T00:00:00", "--to-date", f"{monday}T23:00:00"]
-    airflow.command("backfill", "create", "--dag-id", "value_props", *span)
+    command(airflow.environ, "backfill", "create", "--dag-id", "value_props", *span)
     runs = {"manual": airflow.ended("manual", manual), "backfill": airflow.ended("backfill")}
     return {**runs, "before": before}
 
@@ -780,10 +786,14 @@ def _is_build_to(out: Path, process: psutil.Process) -> bool:
 
 
 def test_the_dag_runs_without_a_scheduler(airflow: Airflow, tmp_path: Path) -> None:
+    # On SQLite, which is the default; and beside a scheduler both would write the run.
+    environ = {**airflow.environ, "AIRFLOW_HOME": str(tmp_path / "home")}
+    del environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    command(environ, "db", "migrate")
     conf = {
         "out": str(tmp_path / "out"),
         "as_of_date": str(airflow.sunday),
         "raw": str(airflow.raw),
     }
-    airflow.command("dags", "test", "value_props", "--conf", json.dumps(conf))
+    command(environ, "dags", "test", "value_props", "--conf", json.dumps(conf))
     assert (tmp_path / "out" / "final.csv").read_bytes() == (airflow.out / "final.csv").read_bytes()

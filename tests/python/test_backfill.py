@@ -10,8 +10,7 @@ from pathlib import Path
 import duckdb
 import polars
 import pytest
-from harness import ROOT, Pipeline
-from test_build import value_props
+from harness import ROOT, Pipeline, value_props
 
 from value_props import build, database, metrics
 from value_props.backfill import parameters_of

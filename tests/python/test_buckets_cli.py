@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import harness
 import pytest
-from harness import ROOT
+from harness import ROOT, Answer
 from s3_server import BUCKET, SECRET, S3Server, kill_in_an_upload
 from test_alerts import receiving
 
 from value_props import bucket as module
 from value_props.bucket import LOCK, Bucket
-from value_props.cli import main
 from value_props.places import CACHE, place_of
 from value_props.published import OutPath
 from value_props.remote import RemoteOut
@@ -32,28 +29,13 @@ RAW, OUT = Bucket(f"s3://{BUCKET}/cli/raw"), Bucket(f"s3://{BUCKET}/cli/out")
 PARAMETERS = ("--run-date", "2020-12-01")
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the command says, all of it as one text, and what it sends to OpenLineage."""
-
-    code: int
-    text: str
-    events: tuple[Any, ...] = ()
-
-
 TOLD: list[Answer] = []
+EVENTS: list[dict[str, Any]] = []
 
 
 def value_props(*arguments: str | Path) -> Answer:
-    """Run the command in this process, which spares it most of its start."""
-    told = io.StringIO()
-    with pytest.MonkeyPatch.context() as patched, contextlib.ExitStack() as redirected:
-        patched.setattr(sys, "argv", ["value-props", *map(str, arguments)])
-        redirected.enter_context(contextlib.redirect_stdout(told))
-        redirected.enter_context(contextlib.redirect_stderr(told))
-        with pytest.raises(SystemExit) as ended:
-            main()
-    answer = Answer(int(ended.value.code or 0), " ".join(told.getvalue().split()))
+    """Run the command, and keep what it says."""
+    answer = harness.value_props(*arguments)
     TOLD.append(answer)
     return answer
 
@@ -70,14 +52,14 @@ def manifest() -> dict[str, Any]:
 
 def history(*arguments: str) -> dict[str, dict[str, Any]]:
     answer = value_props("history", "--out", OUT.address, "--json", *arguments)
-    assert answer.code == 0, answer.text
+    assert answer.returncode == 0, answer.text
     return {run["run_id"]: run for run in json.loads(answer.text)}
 
 
 def assert_is_whole() -> None:
     """That the run which readers find has all its files."""
     answer = value_props("verify", "--out", OUT.address)
-    assert answer.code == 0, answer.text
+    assert answer.returncode == 0, answer.text
 
 
 def free_the_lock_of_a_dead_run() -> None:
@@ -103,8 +85,9 @@ def first(cache: Path) -> Answer:
         answer = value_props(
             "--debug", "build", "--raw", f"{RAW}/", "--out", OUT.address, *PARAMETERS
         )
-    assert answer.code == 0, answer.text
-    return replace(answer, events=tuple(json.loads(body) for _, _, body in listener.requests))
+    assert answer.returncode == 0, answer.text
+    EVENTS.extend(json.loads(body) for _, _, body in listener.requests)
+    return answer
 
 
 @pytest.fixture
@@ -118,7 +101,7 @@ def test_a_build_over_buckets_is_one_over_folders(
     monkeypatch.setenv("VALUE_PROPS_RAW", str(CLEAN))
     monkeypatch.setenv("VALUE_PROPS_OUT", str(tmp_path / "out"))
     # Make passes an empty text for what is not given.
-    assert value_props("build", "--raw", "", *PARAMETERS).code == 0
+    assert value_props("build", "--raw", "", *PARAMETERS).returncode == 0
     here = json.loads((tmp_path / "out" / "manifest.json").read_text())
     there = manifest()
     outputs = {output["name"]: output for output in there["outputs"]}
@@ -147,7 +130,7 @@ def test_the_user_is_told_addresses(first: Answer, cache: Path) -> None:
     [run] = history().values()
     assert run["raw_path"] == RAW.address
     assert str(cache) not in json.dumps(manifest())
-    tables = [table for event in first.events for table in event["inputs"] + event["outputs"]]
+    tables = [table for event in EVENTS for table in event["inputs"] + event["outputs"]]
     assert {table["namespace"] for table in tables} == {f"duckdb://{OUT}/value_props.duckdb"}
 
 
@@ -170,7 +153,7 @@ def test_only_what_changed_is_fetched_and_a_run_can_be_gone_back_from(
     line = b'{"day":"2020-11-24","event_data":{"position":0,"value_prop":"point"},"user_id":7}\n'
     RAW.write("taps_late.json", line)
     answer = build()
-    assert answer.code == 0, answer.text
+    assert answer.returncode == 0, answer.text
     after = manifest()["run_id"]
     assert after > before
     versions = versions_of_the_catalogue(before, tmp_path)
@@ -182,16 +165,16 @@ def test_only_what_changed_is_fetched_and_a_run_can_be_gone_back_from(
     } == {"taps_late.json"}
     request.getfixturevalue("another_machine")
     changed = value_props("diff", before, after, "--out", OUT.address)
-    assert changed.code == 0, changed.text
+    assert changed.returncode == 0, changed.text
     assert "changes from" in changed.text
     answer = value_props("rollback", "--out", OUT.address)
-    assert (answer.code, manifest()["run_id"]) == (0, before)
+    assert (answer.returncode, manifest()["run_id"]) == (0, before)
     assert {run_id: run["status"] for run_id, run in history().items()} == {
         before: "published",
         after: "rolled back",
     }
     again = value_props("rollback", "--to", after, "--out", OUT.address)
-    assert (again.code, manifest()["run_id"]) == (0, after)
+    assert (again.returncode, manifest()["run_id"]) == (0, after)
     assert f"quality/{after}/rolled_back" not in OUT.entries()
 
 
@@ -201,7 +184,7 @@ def test_verify_reads_the_objects_themselves(first: Answer) -> None:
     content = OUT.read(path)
     OUT.write(path, content.swapcase())
     answer = value_props("verify", "--out", OUT.address)
-    assert answer.code == 1
+    assert answer.returncode == 1
     assert f"{OUT}/{path} is not the file that was published" in answer.text
     OUT.remove([path])
     assert f"{path} is missing" in value_props("verify", "--out", OUT.address).text
@@ -215,14 +198,14 @@ def test_one_run_at_a_time_publishes(
         monkeypatch.setenv("VALUE_PROPS_WEBHOOK", receiver.url)
         answer = build()
     assert receiver.requests == []
-    assert (answer.code, "run other on" in answer.text) == (3, True)
+    assert (answer.returncode, "run other on" in answer.text) == (3, True)
     assert OUT.address in answer.text
 
 
 def test_a_backfill_does_not_replace_a_build(first: Answer, another_machine: None) -> None:
     span = ("--from", "2020-11-23", "--to", "2020-11-29")
     answer = value_props("backfill", *span, "--raw", RAW.address, "--out", OUT.address)
-    assert (answer.code, "`value-props build` published" in answer.text) == (2, True)
+    assert (answer.returncode, "`value-props build` published" in answer.text) == (2, True)
 
 
 def test_the_record_of_a_failed_run_is_in_the_bucket(
@@ -232,7 +215,7 @@ def test_the_record_of_a_failed_run_is_in_the_bucket(
     lonely = Bucket(f"s3://{BUCKET}/cli/lonely")
     lonely.write("prints.json", b"")
     answer = value_props("build", "--raw", lonely.address, "--out", OUT.address)
-    assert answer.code == 2
+    assert answer.returncode == 2
     assert f"Raw path {lonely}: no file for the source taps." in answer.text
     assert str(cache) not in answer.text
     request.getfixturevalue("another_machine")
@@ -250,7 +233,9 @@ def test_an_out_path_that_cannot_be_opened_is_told_and_recorded(
         patched.setenv("VALUE_PROPS_WEBHOOK", receiver.url)
         patched.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
         answer = build()
-    assert (answer.code, "the credentials are refused" in answer.text) == (2, True), answer.text
+    assert (answer.returncode, "the credentials are refused" in answer.text) == (2, True), (
+        answer.text
+    )
     [(_, _, body)] = receiver.requests
     alert = json.loads(body)
     assert alert["event"] == "failed"
@@ -293,7 +278,7 @@ def test_each_failure_is_a_paragraph_and_an_exit_code(
         monkeypatch.setenv(name, value)
     options = {"--raw": str(CLEAN), "--out": str(tmp_path / "out"), command: address}
     answer = value_props("build", *(text for pair in options.items() for text in pair))
-    assert (answer.code, complaint in answer.text) == (2, True), answer.text
+    assert (answer.returncode, complaint in answer.text) == (2, True), answer.text
     assert "Traceback" not in answer.text
 
 
@@ -322,13 +307,13 @@ def test_a_kill_and_a_store_that_stops_leave_the_last_good_set(
         patched.setattr(Bucket, "upload", stopped)
         answer = build()
     server.start()
-    assert (answer.code, "it does not answer" in answer.text) == (4, True), answer.text
+    assert (answer.returncode, "it does not answer" in answer.text) == (4, True), answer.text
     assert manifest()["run_id"] == shown
     assert_is_whole()
 
     free_the_lock_of_a_dead_run()
     answer = value_props("rollback", "--to", shown, "--out", OUT.address)
-    assert answer.code == 0, answer.text
+    assert answer.returncode == 0, answer.text
     names = OUT.entries()
     assert {name.split("/")[1] for name in names if name.startswith("runs/")} < runs
     assert not any(killed in name for name in names if name.startswith("runs/"))
@@ -361,7 +346,7 @@ def test_plain_dbt_reads_a_bucket(first: Answer, tmp_path: Path) -> None:
         counted = connection.execute("select count(*) from marts.fct_prints").fetchone()
     assert counted == (manifest()["rows_in_mart"],)
     shutil.copytree(tmp_path / "target", place_of(OUT.address, "out").folder / ".cache" / "plain")
-    TOLD.append(Answer(0, answer.stdout + answer.stderr))
+    TOLD.append(Answer(0, answer.stdout, answer.stderr))
 
 
 def test_no_secret_is_left_anywhere(first: Answer, cache: Path) -> None:

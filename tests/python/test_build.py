@@ -17,29 +17,18 @@ from typing import Any
 
 import duckdb
 import pytest
+from harness import ROOT, Answer, value_props
 from reference import Parameters, compute
 
 from value_props import database
 from value_props.published import REPORT
 
-ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
 CLEAN, DIRTY = FIXTURES / "clean", FIXTURES / "dirty"
 RUN_DATE = "2020-12-01"
 
 
-def value_props(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", "from value_props.cli import main; main()", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def build(out: Path, *arguments: str | Path, raw: Path = CLEAN) -> subprocess.CompletedProcess[str]:
+def build(out: Path, *arguments: str | Path, raw: Path = CLEAN) -> Answer:
     return value_props("build", "--raw", raw, "--out", out, "--run-date", RUN_DATE, *arguments)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ROOT, Pipeline
+from harness import ROOT, Pipeline, value_props
 
 from value_props import parsed, raw_files
 from value_props.errors import ValuePropsError
@@ -203,15 +203,8 @@ def test_full_refresh_gives_the_same_bytes_and_the_manifest_tells_what_was_read(
         write(raw, name, lines)
 
     def build(*options: str) -> dict[str, Any]:
-        command = [str(Path(sys.executable).with_name("value-props")), "build"]
-        given = ["--raw", str(raw), "--out", str(out), "--run-date", "2020-12-01"]
-        answer = subprocess.run(
-            [*command, *given, "--allow-incomplete", *options],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        given = ("--raw", raw, "--out", out, "--run-date", "2020-12-01")
+        answer = value_props("build", *given, "--allow-incomplete", *options)
         assert answer.returncode == 0, answer.stderr
         manifest: dict[str, Any] = json.loads((out / "manifest.json").read_text())
         return manifest

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import ROOT
+from harness import ROOT, value_props
 
 from value_props import lineage
 from value_props.logs import logger
@@ -134,23 +134,11 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build(out: Path, raw: Path) -> Built:
-    with receiving() as receiver:
-        answer = subprocess.run(
-            [
-                *(sys.executable, "-c", "from value_props.cli import main; main()", "build"),
-                *("--raw", str(raw), "--out", str(out), "--run-date", "2020-12-01"),
-            ],
-            cwd=ROOT,
-            env={
-                **without_openlineage(),
-                "OPENLINEAGE_URL": receiver.url,
-                "OPENLINEAGE_API_KEY": API_KEY,
-                "OPENLINEAGE_PARENT_ID": CALLER,
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    with receiving() as receiver, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("OPENLINEAGE_URL", receiver.url)
+        patched.setenv("OPENLINEAGE_API_KEY", API_KEY)
+        patched.setenv("OPENLINEAGE_PARENT_ID", CALLER)
+        answer = value_props("build", "--raw", raw, "--out", out, "--run-date", "2020-12-01")
     return Built(receiver, answer.returncode, answer.stdout + answer.stderr)
 
 
