@@ -26,6 +26,7 @@ MAX_TEMP_SIZE ?=
 FROM ?=
 TO ?=
 STORE ?=
+WORKERS ?= 2
 SCALE ?= 1
 SCALES ?= 0.1 1 10
 
@@ -36,6 +37,9 @@ ANY_WEEKS = $(RESOURCES) --raw "$(RAW)" --lookback-weeks "$(LOOKBACK)" --lookbac
 	--max-quarantine-rate "$(MAX_QUARANTINE_RATE)" \
 	$(if $(filter 1 true yes,$(ALLOW_INCOMPLETE)),--allow-incomplete)
 PARAMETERS = $(ANY_WEEKS) --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" --report-weeks "$(WEEKS)"
+
+# A file at a time, since its tests share what they built, and in their order: the first take longest.
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 DEMO := docker compose --file orchestration/docker/compose.yaml
@@ -58,8 +62,8 @@ load: $(VENV)/run deps ## Parse the raw files as build does, and export their ro
 check: $(VENV)/run deps ## Check parameters and raw files, print a profile; same parameters
 	@$(BIN)/value-props check $(PARAMETERS)
 
-test: $(VENV)/dev $(AIRFLOW_VENV)/run deps lint ## Run every check
-	$(BIN)/python -m pytest
+test: $(VENV)/dev $(AIRFLOW_VENV)/run deps lint ## Run every check: WORKERS=
+	$(PYTEST)
 
 test-spark: $(VENV)/dev $(SPARK_VENV)/run deps ## Run the tests that need Java: Spark, and a cluster of it
 	$(BIN)/python -m pytest -m spark
@@ -89,7 +93,7 @@ audit: $(VENV)/dev ## Look for known vulnerabilities in what the locks pin
 		$(patsubst %,--requirement %,$(wildcard requirements*.txt))
 
 coverage: $(VENV)/dev deps ## Run the tests, and fail below 90 % of the Python code
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered
 
 # What plain dbt builds of the fixture, apart from the development file.
 COVERAGE := target/coverage
