@@ -34,7 +34,7 @@ from test_alerts import Receiver, receiving
 from test_build import CLEAN, contents
 
 from value_props.cli import cli
-from value_props.parameters import PARAMETERS
+from value_props.parameters import PARAMETERS, check_parameters
 from value_props.places import Place
 
 FOLDER = ROOT / "orchestration" / "airflow"
@@ -114,7 +114,11 @@ def test_the_command_line_takes_every_parameter_of_the_dag() -> None:
         assert (float(taken) if isinstance(value, float) else taken) == (
             value if isinstance(value, bool | float) else str(value)
         )
+    texts = {p.name: context.params[p.name] for p in PARAMETERS if p.name != "allow_incomplete"}
+    assert check_parameters(texts) == texts
     assert job.arguments_of({"as_of_date": "", "allow_incomplete": False, "raw": ""}) == []
+    # JSON has no 0.0.
+    assert job.arguments_of({"max_quarantine_rate": 0}) == ["--max-quarantine-rate=0"]
 
 
 def test_the_job_gets_the_environment_without_secrets_of_airflow_and_tells_nobody() -> None:
@@ -183,6 +187,7 @@ for dag in bag.dags.values():
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
         "params": {name: param.value for name, param in dag.params.items()},
+        "schemas": {name: param.schema for name, param in dag.params.items()},
         "pool": build.pool,
         "retries": {task.task_id: task.retries for task in dag.tasks},
         "delay": build.retry_delay.total_seconds(),
@@ -265,6 +270,25 @@ def test_the_parameters_of_the_dag_are_those_of_the_job(weekly: dict[str, Any]) 
         value = shown[parameter.name]
         text = str(value).lower() if isinstance(value, bool) else str(value)
         assert text == parameter.default
+
+
+def test_the_form_of_the_dag_allows_what_the_job_allows(weekly: dict[str, Any]) -> None:
+    for parameter in PARAMETERS:
+        schema = weekly["schemas"][parameter.name]
+        bounds = {name: schema[name] for name in ("minimum", "maximum") if name in schema}
+        assert all(
+            parameter.accepts(str(text)) for text in [*bounds.values(), *schema.get("enum", ())]
+        )
+        if bounds:
+            assert not parameter.accepts(str(bounds["minimum"] - 1))
+            assert not parameter.accepts(str(bounds["maximum"] + 1))
+        if "enum" in schema:
+            assert all(text in parameter.allowed.split() for text in schema["enum"])
+            assert len(schema["enum"]) == len(parameter.allowed.split(" or "))
+    limited = {
+        name for name, schema in weekly["schemas"].items() if {"minimum", "enum"} & {*schema}
+    }
+    assert len(limited) == 5
 
 
 @pytest.mark.parametrize(("schedule", "cron"), [("quick", "*/5 * * * *"), ("none", None)])
@@ -629,6 +653,10 @@ def test_the_scheduled_run_publishes_what_the_command_does(
         "build", "--raw", airflow.raw, "--out", tmp_path / "out", "--as-of", str(airflow.sunday)
     )
     assert by_hand.returncode == 0, by_hand.stderr
+    # Others may read what is published, though Airflow's own files are its user's.
+    umask = os.umask(0)
+    os.umask(umask)
+    assert (airflow.out / "runs").stat().st_mode & 0o777 == 0o777 & ~umask
     final = (airflow.out / "final.csv").read_bytes()
     assert final == (tmp_path / "out" / "final.csv").read_bytes()
     assert final.count(b"\n") > 100

@@ -147,8 +147,9 @@ def arguments_of(params: Mapping[str, Any]) -> list[str]:
         if value is True:
             arguments.append(flag)
         elif isinstance(value, float):
+            # Never as 2e-05.
             arguments.append(f"{flag}={Decimal(str(value)):f}")
-        elif value not in (False, None, ""):
+        elif value is not False and value not in (None, ""):
             arguments.append(f"{flag}={value}")
     return arguments
 
