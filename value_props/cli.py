@@ -268,7 +268,9 @@ def sample(out: str, scale: float, seed: int, overwrite: bool) -> None:
 
 @cli.command()
 @_out_option
-@click.option("--to", "run_id", default=None, metavar="RUN", help="Default: the run before.")
+@click.option(
+    "--to", "run_id", default=None, metavar="RUN", help="Default: the one that was current before."
+)
 def rollback(out: Place, run_id: str | None) -> None:
     """Make an older passed run the published one again."""
     from value_props import history as records
@@ -281,7 +283,8 @@ def rollback(out: Place, run_id: str | None) -> None:
         exclusive(out_path.lock, "rollback"),
         opened(out.bucket, out_path, "rollback") as remote,
     ):
-        now = remote.roll_back(run_id) if remote else roll_back(out_path, run_id)
+        now = run_id or records.run_before(out_path)
+        (remote.roll_back(now) if remote else roll_back(out_path, now))
         records.settle(out_path)
         tell_metrics_of_rollback(out_path)
     click.echo(f"Current is run {now} again: {_week(out_path.manifest_of(now))}.")

@@ -22,6 +22,7 @@ from typing import Any
 import duckdb
 
 from value_props.database import WINDOW_QUERY, literal, opened, rows_of
+from value_props.errors import ValuePropsError
 from value_props.manifest import utc_now
 from value_props.profiles import TABLES, Table
 from value_props.project import NodeOutcome
@@ -173,6 +174,30 @@ def last_status(out: OutPath) -> str | None:
     return None
 
 
+def shown(out: OutPath) -> list[str]:
+    """Of the passed runs that are kept, those that are or were current, oldest first."""
+    return _made_current([out.history / run_id for run_id in out.run_ids()])
+
+
+def run_before(out: OutPath) -> str:
+    """The last run that was current before the one that is.
+
+    A run of an older week, which was built afterwards and did not become current, is none.
+
+    Raises:
+        ValuePropsError: none is kept.
+    """
+    current = out.current_run_id()
+    older = [run_id for run_id in shown(out) if current is None or run_id < current]
+    if not older:
+        raise ValuePropsError(
+            "no run that was current before the current one is kept",
+            f"Out path {out.root}",
+            f"Name one in --to; kept are: {', '.join(out.run_ids()) or 'none'}",
+        )
+    return older[-1]
+
+
 def runs(out: OutPath, limit: int) -> list[dict[str, Any]]:
     """The last runs, the newest first, with the columns of the table `runs` and some sums."""
     with opened(None) as connection:
@@ -254,14 +279,19 @@ def _rolled_back(out: OutPath) -> set[str]:
     if current is None:
         return marked
     newer = [folder for folder in folders if folder.name > current]
-    if newer:
-        paths = [str(folder / "runs.parquet") for folder in newer]
-        with opened(None) as connection:
-            found = connection.execute(
-                "select run_id from read_parquet(?) where is_made_current", [paths]
-            ).fetchall()
-        marked |= {run_id for (run_id,) in found}
-    return marked - {current}
+    return (marked | set(_made_current(newer))) - {current}
+
+
+def _made_current(folders: Sequence[Path]) -> list[str]:
+    """Of the runs with these records, those that became current, oldest first."""
+    paths = [str(path) for folder in folders if (path := folder / "runs.parquet").exists()]
+    if not paths:
+        return []
+    with opened(None) as connection:
+        found = connection.execute(
+            "select run_id from read_parquet(?) where is_made_current order by run_id", [paths]
+        ).fetchall()
+    return [run_id for (run_id,) in found]
 
 
 def _folders(out: OutPath) -> list[Path]:

@@ -21,7 +21,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -230,9 +230,14 @@ class OutPath:
         for name in ("current", *self.edition.stable_names):
             (self.root / name).unlink(missing_ok=True)
 
-    def prune(self) -> None:
-        """Keep the last passed runs, and the current one."""
-        keep = {*self.run_ids()[-RUNS_KEPT:], self.current_run_id()}
+    def prune(self, shown: Sequence[str] = ()) -> None:
+        """Keep the last passed runs, the current one, and the last that were current.
+
+        Args:
+            shown: the kept runs that were current, oldest first. Weeks that were built afterwards
+                are newer runs, and must not take the place of what one may go back to.
+        """
+        keep = {*self.run_ids()[-RUNS_KEPT:], *shown[-RUNS_KEPT:], self.current_run_id()}
         for run_id in self.run_ids():
             if run_id not in keep:
                 remove_tree(self.runs / run_id)
@@ -253,42 +258,19 @@ class OutPath:
         return faults
 
 
-def roll_back(out: OutPath, run_id: str | None) -> str:
+def roll_back(out: OutPath, run_id: str) -> None:
     """Make an older passed run the current one again.
 
     Args:
         out: where the runs are. The caller holds its lock.
-        run_id: the run to go back to; None means the one before the current.
-
-    Returns:
-        The id of the run that is current now.
+        run_id: the run to go back to.
 
     Raises:
         ValuePropsError: there is no such run, or its files are damaged.
     """
-    wanted = run_to_go_back_to(out, run_id)
-    refuse_damaged(wanted, out.verify(wanted))
-    out.switch_to(wanted)
-    return wanted
-
-
-def run_to_go_back_to(out: OutPath, run_id: str | None) -> str:
-    """The run of that id, or the one before the current.
-
-    Raises:
-        ValuePropsError: there is none.
-    """
-    current = out.current_run_id()
-    older = [kept for kept in out.run_ids() if current is None or kept < current]
-    if run_id is None and not older:
-        raise ValuePropsError(
-            "no run before the current one is kept",
-            f"Out path {out.root}",
-            f"Kept are: {', '.join(out.run_ids()) or 'none'}",
-        )
-    wanted = run_id or older[-1]
-    out.check_kept(wanted)
-    return wanted
+    out.check_kept(run_id)
+    refuse_damaged(run_id, out.verify(run_id))
+    out.switch_to(run_id)
 
 
 def refuse_damaged(run_id: str, faults: list[str]) -> None:

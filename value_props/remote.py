@@ -33,7 +33,6 @@ from value_props.published import (
     edition_of,
     refuse_damaged,
     remove_tree,
-    run_to_go_back_to,
 )
 
 # The snapshots of the next run go on from the current database.
@@ -142,12 +141,11 @@ class RemoteOut:
             self.bucket.write(MANIFEST, f"{text}\n".encode())
         self.out.switch_to(run_id)
 
-    def roll_back(self, run_id: str | None) -> str:
+    def roll_back(self, run_id: str) -> None:
         """Make an older passed run the current one again; see published.roll_back."""
-        wanted = run_to_go_back_to(self.out, run_id)
-        refuse_damaged(wanted, self.verify(wanted))
-        self.make_current(wanted)
-        return wanted
+        self.out.check_kept(run_id)
+        refuse_damaged(run_id, self.verify(run_id))
+        self.make_current(run_id)
 
     def verify(self, run_id: str) -> list[str]:
         """Fetch a passed run's objects and hash them.

@@ -53,17 +53,20 @@ def begin(out: OutPath, run_id: str) -> Iterator[None]:
     out.sweep()
 
 
-def publish(out: OutPath, run_id: str) -> None:
+def publish(out: OutPath, run_id: str, is_made_current: bool = True) -> None:
     """A passed run, as a build does it, with files that say which run they are of."""
+    ended = Ended("published", 0, is_made_current=is_made_current)
     with begin(out, run_id):
-        history.stage(out, begun(run_id), Ended("published", 0, is_made_current=True), [TEST])
+        history.stage(out, begun(run_id), ended, [TEST])
         files = out.work / "files"
         files.mkdir()
         for name in REPORT.stable_names:
             (files / name).write_text(run_id)
         out.add_run(files, run_id)
-        out.switch_to(run_id)
+        if is_made_current:
+            out.switch_to(run_id)
         history.commit(out, run_id)
+        out.prune(history.shown(out))
 
 
 def fail(out: OutPath, run_id: str) -> None:
@@ -112,6 +115,22 @@ def test_a_run_that_fails_before_the_switch_is_no_run_to_go_back_to(tmp_path: Pa
         assert history.is_recorded(out, "2")
     assert out.run_ids() == ["1"]
     assert statuses(out) == [("1", "published"), ("2", "failed")]
+
+
+def test_weeks_that_were_built_afterwards_are_no_runs_to_go_back_to(tmp_path: Path) -> None:
+    out = OutPath(tmp_path / "out")
+    publish(out, "1")
+    with pytest.raises(ValuePropsError, match="no run that was current before"):
+        history.run_before(out)
+    for number in range(2, 9):
+        publish(out, str(number), is_made_current=False)
+    publish(out, "9")
+    assert history.run_before(out) == "1"
+    assert out.run_ids() == ["1", "5", "6", "7", "8", "9"]
+    for letter in "abcd":
+        publish(out, letter)
+    assert history.run_before(out) == "c"
+    assert out.run_ids() == ["9", "a", "b", "c", "d"]
 
 
 def test_a_rollback_is_recorded_and_survives_later_runs(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from reference import Parameters, compute
 from test_alerts import receiving
 
 from value_props import build as job
-from value_props import ending, metrics, report
+from value_props import ending, history, metrics, report
 from value_props.errors import ValuePropsError
 from value_props.history import Begun, Ended
 from value_props.page import write_page
@@ -342,7 +342,7 @@ def test_metrics_tell_of_the_last_run_and_of_what_is_published(runs: Runs) -> No
 def test_a_rollback_changes_what_metrics_say_is_published(runs: Runs, tmp_path: Path) -> None:
     out = OutPath(tmp_path / "out")
     shutil.copytree(runs.out.root, out.root, symlinks=True)
-    roll_back(out, None)
+    roll_back(out, history.run_before(out))
     ending.tell_metrics_of_rollback(out)
     found = metrics_of(out)
     assert found['run_status{status="failed"}'] == "1.0"
