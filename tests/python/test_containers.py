@@ -127,7 +127,7 @@ def test_what_is_private_is_not_sent(path: str) -> None:
 
 
 def test_the_image_runs_the_python_of_the_project() -> None:
-    [image] = re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", DOCKERFILE.read_text(), re.M)
+    [image] = re.findall(r"^FROM (\S+) AS pinned$", DOCKERFILE.read_text(), re.M)
     [version] = re.findall(r"/python:(\d+\.\d+)\.\d+-", image)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["requires-python"].startswith(f">={version},")
@@ -155,7 +155,7 @@ def test_every_image_has_a_tag_and_a_digest(services: dict[str, dict[str, Any]])
     foreign = [service["image"] for service in services.values() if service["image"] not in own]
     for service in services.values():
         assert service["image"] in foreign or service["pull_policy"] == "never"
-    images = [*foreign, *re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", DOCKERFILE.read_text(), re.M)]
+    images = [*foreign, *re.findall(r"^FROM (\S+) AS pinned$", DOCKERFILE.read_text(), re.M)]
     assert len(images) == 6
     for image in images:
         assert re.fullmatch(r"[\w./-]+:[\w.-]*\d[\w.-]*@sha256:[0-9a-f]{64}", image), image
