@@ -29,7 +29,7 @@ from obstore.store import ObjectStore, from_url
 from value_props.errors import ExitCode, RefusedError, ValuePropsError
 from value_props.lock import holder_of
 from value_props.logs import logger
-from value_props.published import sync
+from value_props.published import sha256_of, sync
 
 PARALLEL = 4
 PART_BYTES = 8 << 20
@@ -66,9 +66,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A prefix of a bucket."""
+    """A prefix of a bucket.
+
+    Args:
+        address: of the prefix.
+    """
 
     address: str
+    # Set once an ETag looked like an MD5 and was none.
+    _has_odd_etags: threading.Event = field(
+        default_factory=threading.Event, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if not _ADDRESS.fullmatch(self.address):
@@ -145,24 +153,30 @@ class Bucket:
     def fetch(self, entry: Entry, target: Path) -> None:
         """Bring an object to a file, in parts; what an earlier try brought is kept.
 
+        What does not have the MD5 that its ETag says is fetched a second time. Where it is the same
+        again, the ETag is no MD5: so it is of objects that a store encrypts with a key of its user.
+
         Raises:
-            ValuePropsError: it changed meanwhile, or the store fails.
+            ValuePropsError: it changed meanwhile, it arrives damaged, or the store fails.
         """
         key = hashlib.sha256(f"{entry.etag} {entry.size}".encode()).hexdigest()[:16]
         draft = target.with_name(f"{target.name}.{key}{UNFINISHED}")
         for other in target.parent.glob(f"{target.name}.*{UNFINISHED}"):
             if other != draft:
                 other.unlink()
-        with draft.open("ab") as file:
-            while (start := file.tell()) < entry.size:
-                length = min(PART_BYTES, entry.size - start)
-                file.write(self._part(entry, start, length))
-        if not _is_whole(draft, entry.etag):
+        self._fill(draft, entry)
+        if not self._has_odd_etags.is_set() and not _is_whole(draft, entry.etag):
+            before = sha256_of(draft)
             draft.unlink()
-            raise self._error(
-                f"what was fetched of {entry.name} is not what its ETag says",
-                "Run again; it is fetched anew",
-            )
+            self._fill(draft, entry)
+            if not _is_whole(draft, entry.etag):
+                if sha256_of(draft) != before:
+                    draft.unlink()
+                    raise self._error(
+                        f"{entry.name} arrives damaged, and differently each time",
+                        "See that the network is right, and run again",
+                    )
+                self._has_odd_etags.set()
         sync(draft)
         draft.replace(target)
 
@@ -205,6 +219,12 @@ class Bucket:
             ended.set()
             renewal.join()
             lock.release()
+
+    def _fill(self, draft: Path, entry: Entry) -> None:
+        """Append to a file what it lacks of an object."""
+        with draft.open("ab") as file:
+            while (start := file.tell()) < entry.size:
+                file.write(self._part(entry, start, min(PART_BYTES, entry.size - start)))
 
     def _part(self, entry: Entry, start: int, length: int) -> bytes:
         with self._telling(f"fetch {entry.name}"):
@@ -367,23 +387,33 @@ def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[E
         is_draft = path.name.endswith(UNFINISHED)
         if path != inventory and not is_draft and path.name not in wanted:
             path.unlink()
-    fetched = [
-        entry
+    known = {
+        name: known[name]
         for name, entry in wanted.items()
-        if known.get(name) != f"{entry.etag} {entry.size}" or not (folder / name).is_file()
-    ]
-    try:
-        for entry, _ in zip(
-            fetched,
-            in_parallel(lambda entry: bucket.fetch(entry, folder / entry.name), fetched),
-            strict=True,
-        ):
-            known[entry.name] = f"{entry.etag} {entry.size}"
-    finally:
-        draft = inventory.with_suffix(".new")
-        draft.write_text(json.dumps({name: known[name] for name in known if name in wanted}))
-        draft.replace(inventory)
+        if known.get(name) == _version(entry) and (folder / name).is_file()
+    }
+    alone = threading.Lock()
+
+    def note(entry: Entry | None) -> None:
+        with alone:
+            if entry:
+                known[entry.name] = _version(entry)
+            draft = inventory.with_suffix(".new")
+            draft.write_text(json.dumps(known))
+            draft.replace(inventory)
+
+    def fetch(entry: Entry) -> None:
+        bucket.fetch(entry, folder / entry.name)
+        note(entry)
+
+    # What is fetched is no longer the version that was known, wherever this ends.
+    note(None)
+    in_parallel(fetch, [entry for name, entry in wanted.items() if name not in known])
     return [wanted[name] for name in sorted(wanted)]
+
+
+def _version(entry: Entry) -> str:
+    return f"{entry.etag} {entry.size}"
 
 
 def in_parallel(action: Callable[[Any], Result], items: Iterable[Any]) -> list[Result]:

@@ -91,10 +91,82 @@ def test_what_does_not_match_its_etag_is_fetched_anew(lake: Bucket, tmp_path: Pa
     key = hashlib.sha256(f"{entry.etag} {entry.size}".encode()).hexdigest()[:16]
     draft = tmp_path / f"a.{key}.part"
     draft.write_bytes(b"CONTENT")
-    with pytest.raises(ValuePropsError, match="not what its ETag says"):
-        lake.fetch(entry, tmp_path / "a")
     lake.fetch(entry, tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"content"
+
+
+def test_an_object_that_arrives_differently_each_time_is_refused(
+    lake: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.write("a", b"content")
+    answers = iter((b"CONTENT", b"cONTENT"))
+    monkeypatch.setattr(Bucket, "_part", lambda *_: next(answers))
+    with pytest.raises(ValuePropsError, match="a arrives damaged"):
+        lake.fetch(lake.entries()["a"], tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_etag_that_is_no_md5_costs_one_more_fetch(
+    lake: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As of a bucket whose objects are encrypted with a key of its user.
+    monkeypatch.setattr(module, "_md5", lambda: hashlib.blake2s(digest_size=16))
+    fetched: list[str] = []
+    part = Bucket._part
+
+    def counted(self: Bucket, entry: Entry, start: int, length: int) -> bytes:
+        fetched.append(entry.name)
+        return part(self, entry, start, length)
+
+    monkeypatch.setattr(Bucket, "_part", counted)
+    for name in ("a", "b"):
+        lake.write(name, name.encode())
+        lake.fetch(lake.entries()[name], tmp_path / name)
+        assert (tmp_path / name).read_bytes() == name.encode()
+    assert fetched == ["a", "a", "b"]
+
+
+def test_what_was_fetched_before_a_failure_is_not_fetched_again(
+    lake: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PARALLEL", 1)
+    for name in ("a.json", "b.json"):
+        lake.write(name, b"old")
+    fetched = fetches_of_which_one_fails(monkeypatch, "b.json")
+    with pytest.raises(InterruptedError):
+        mirror(lake, is_json, tmp_path)
+    mirror(lake, is_json, tmp_path)
+    assert fetched == ["a.json", "b.json", "b.json"]
+
+
+def test_a_file_whose_fetch_was_broken_off_is_taken_for_no_version(
+    lake: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.write("a.json", b"old")
+    mirror(lake, is_json, tmp_path)
+    lake.write("a.json", b"new")
+    fetches_of_which_one_fails(monkeypatch, "a.json")
+    with pytest.raises(InterruptedError):
+        mirror(lake, is_json, tmp_path)
+    assert (tmp_path / "a.json").read_bytes() == b"new"
+    lake.write("a.json", b"old")
+    mirror(lake, is_json, tmp_path)
+    assert (tmp_path / "a.json").read_bytes() == b"old"
+
+
+def fetches_of_which_one_fails(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
+    """Break the first fetch of an object off once its file is there; all fetches are listed."""
+    fetched: list[str] = []
+    fetch = Bucket.fetch
+
+    def failing(self: Bucket, entry: Entry, target: Path) -> None:
+        fetched.append(entry.name)
+        fetch(self, entry, target)
+        if entry.name == name and fetched.count(name) == 1:
+            raise InterruptedError
+
+    monkeypatch.setattr(Bucket, "fetch", failing)
+    return fetched
 
 
 def test_an_upload_arrives_whole_in_parts(
