@@ -63,6 +63,11 @@ class Entry:
     size: int
     etag: str
 
+    @property
+    def version(self) -> str:
+        """Tells a content from those that the name had before."""
+        return f"{self.etag} {self.size}"
+
 
 @dataclass(frozen=True)
 class Bucket:
@@ -159,7 +164,7 @@ class Bucket:
         Raises:
             ValuePropsError: it changed meanwhile, it arrives damaged, or the store fails.
         """
-        key = hashlib.sha256(f"{entry.etag} {entry.size}".encode()).hexdigest()[:16]
+        key = hashlib.sha256(entry.version.encode()).hexdigest()[:16]
         draft = target.with_name(f"{target.name}.{key}{UNFINISHED}")
         for other in target.parent.glob(f"{target.name}.*{UNFINISHED}"):
             if other != draft:
@@ -390,14 +395,14 @@ def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[E
     known = {
         name: known[name]
         for name, entry in wanted.items()
-        if known.get(name) == _version(entry) and (folder / name).is_file()
+        if known.get(name) == entry.version and (folder / name).is_file()
     }
     alone = threading.Lock()
 
     def note(entry: Entry | None) -> None:
         with alone:
             if entry:
-                known[entry.name] = _version(entry)
+                known[entry.name] = entry.version
             draft = inventory.with_suffix(".new")
             draft.write_text(json.dumps(known))
             draft.replace(inventory)
@@ -410,10 +415,6 @@ def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[E
     note(None)
     in_parallel(fetch, [entry for name, entry in wanted.items() if name not in known])
     return [wanted[name] for name in sorted(wanted)]
-
-
-def _version(entry: Entry) -> str:
-    return f"{entry.etag} {entry.size}"
 
 
 def in_parallel(action: Callable[[Any], Result], items: Iterable[Any]) -> list[Result]:
