@@ -64,6 +64,8 @@ class S3Server:
             self.process = subprocess.Popen(
                 [
                     str(Path(sys.executable).with_name("weed")),
+                    # Else it leaves its log in the folder for temporary files.
+                    "-logtostderr=true",
                     *("mini", f"-dir={self.folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
                     *(f"-bucket={BUCKET}", "-s3.autoCreateBucket=false", *ports),
                     *("-webdav=false", "-admin.ui=false", "-master.telemetry=false"),
