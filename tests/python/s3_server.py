@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from obstore.store import S3Store
 
 SECRET = "planted-secret-k3y"
 BUCKET = "lake"
+PROBE = "ready"
 START_SECONDS = 60
 _SLOW_UPLOADS = """
 import time
@@ -75,7 +76,7 @@ class S3Server:
                 stderr=log,
             )
         until = time.monotonic() + START_SECONDS
-        while not self._has_bucket():
+        while not self._is_ready():
             assert time.monotonic() < until, (self.folder / "log").read_text()[-2000:]
             time.sleep(0.2)
 
@@ -86,7 +87,8 @@ class S3Server:
             self.process.wait()
             self.process = None
 
-    def _has_bucket(self) -> bool:
+    def _is_ready(self) -> bool:
+        """Whether it reads and writes objects: it lists them some time before it can."""
         store = S3Store(
             BUCKET,
             endpoint=self.environment["AWS_ENDPOINT_URL"],
@@ -97,7 +99,10 @@ class S3Server:
             retry_config={"max_retries": 0},
         )
         try:
-            obstore.list_with_delimiter(store)
+            with suppress(FileNotFoundError):
+                # Of the time before it was stopped.
+                obstore.get(store, PROBE).bytes()
+            obstore.put(store, PROBE, b"ready")
         except (BaseError, OSError):
             return False
         return True
