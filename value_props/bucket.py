@@ -291,14 +291,13 @@ class Lock:
                 self._take_over()
 
     def _take_over(self) -> None:
-        holder: dict[str, Any] = {"expires_at": 0}
-        try:
-            found = obstore.get(self.bucket._store, LOCK)
-            with suppress(ValueError):
-                holder = json.loads(bytes(found.bytes()))
-        except FileNotFoundError:
+        found = self._read()
+        if found is None:
             # It was released just now.
             return self.take()
+        holder: dict[str, Any] = {"expires_at": 0}
+        with suppress(ValueError):
+            holder = json.loads(bytes(found.bytes()))
         if holder["expires_at"] > time.time():
             raise self._held_by(holder)
         try:
@@ -350,8 +349,21 @@ class Lock:
             self._put(self.version)
 
     def _put(self, mode: Any) -> None:
-        result = obstore.put(self.bucket._store, LOCK, self._content(), mode=mode)
+        content = self._content()
+        try:
+            result = obstore.put(self.bucket._store, LOCK, content, mode=mode)
+        except (AlreadyExistsError, PreconditionError):
+            # A request whose answer was lost is sent again, and finds what it has written itself.
+            found = self._read()
+            if found is None or bytes(found.bytes()) != content:
+                raise
+            result = found.meta
         self.version = _version_of(result)
+
+    def _read(self) -> Any:
+        with suppress(FileNotFoundError):
+            return obstore.get(self.bucket._store, LOCK)
+        return None
 
     def _content(self) -> bytes:
         holder = {**holder_of(self.run_id), "expires_at": time.time() + LOCK_SECONDS}

@@ -231,6 +231,24 @@ def test_a_lock_is_renewed_and_one_that_was_taken_over_is_noticed(
     assert json.loads(lake.read(LOCK))["run_id"] == "other"
 
 
+def test_a_lock_whose_answers_are_lost_is_still_this_runs(
+    lake: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = obstore.put
+
+    def sent_again(*arguments: Any, **options: Any) -> Any:
+        put(*arguments, **options)
+        return put(*arguments, **options)
+
+    monkeypatch.setattr(obstore, "put", sent_again)
+    with lake.locked("mine") as lock:
+        lock.check()
+        lock.check()
+        with pytest.raises(ValuePropsError, match="run mine"), lake.locked("other"):
+            pass
+    assert LOCK not in lake.entries()
+
+
 @pytest.mark.parametrize(
     ("address", "variables", "complaint"),
     [
