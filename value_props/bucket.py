@@ -35,7 +35,9 @@ PARALLEL = 4
 PART_BYTES = 8 << 20
 # Of a request that a store does not answer.
 TIMEOUT_SECONDS = 60
-RETRIES = 3
+# Some seconds in all: a store that says that it is busy, or is started anew, is waited for.
+RETRIES = 6
+FIRST_WAIT = datetime.timedelta(seconds=0.5)
 UNFINISHED = ".part"
 LOCK = ".lock.json"
 # A lock that its holder has not renewed for so long is anybody's.
@@ -100,6 +102,7 @@ class Bucket:
         options: Any = {"timeout": f"{TIMEOUT_SECONDS}s"}
         retries: Any = {
             "max_retries": RETRIES,
+            "backoff": {"init_backoff": FIRST_WAIT},
             "retry_timeout": datetime.timedelta(seconds=TIMEOUT_SECONDS),
         }
         config: Any = _endpoint(self.address.partition(":")[0])
