@@ -12,7 +12,7 @@ from harness import ROOT
 
 DEPLOY = ROOT / "orchestration" / "docker" / "deploy"
 OLD = f"ghcr.io/owner/value-props@sha256:{'a' * 64}"
-NEW = f"ghcr.io/owner/value-props@sha256:{'b' * 64}"
+NEW = f"registry.example:5000/owner/value-props@sha256:{'b' * 64}"
 
 # It answers with the exit code that a variable holds, and notes how it was called.
 DOCKER = """#!/bin/sh
