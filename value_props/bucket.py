@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, BaseError, InvalidPathError, PreconditionError
 from obstore.store import ObjectStore, from_url
 
 from value_props.errors import ExitCode, RefusedError, ValuePropsError
@@ -45,6 +45,7 @@ LOCK_SECONDS = 120
 _ADDRESS = re.compile(r"(?P<scheme>s3|gs|az)://(?P<bucket>[^/?#@:\s]+)(?:/(?P<prefix>[^?#]*))?")
 _STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>|\"code\":\s*\"?(\w+)")
+_INVALID_PATH = re.compile(r'Path "(.*?)"')
 # Where none are set, the machine's own are asked for, at the address that all clouds use.
 _NO_CREDENTIALS = re.compile(r"169\.254\.\d|metadata\.google|Account must be specified")
 NO_BUCKET, NAME_A_BUCKET = "there is no such bucket", "Name a bucket that exists"
@@ -121,10 +122,13 @@ class Bucket:
     def entries(self, prefix: str = "") -> dict[str, Entry]:
         """The objects below a prefix, by name."""
         with self._telling("list it"):
-            found = [item for chunk in obstore.list(self._store, prefix or None) for item in chunk]
-        return {
-            item["path"]: Entry(item["path"], item["size"], item["e_tag"] or "") for item in found
-        }
+            chunks = list(obstore.list(self._store, prefix or None))
+        return _entries_of(item for chunk in chunks for item in chunk)
+
+    def files(self) -> dict[str, Entry]:
+        """The objects by name, without those in deeper folders, which are not even listed."""
+        with self._telling("list it"):
+            return _entries_of(obstore.list_with_delimiter(self._store)["objects"])
 
     def read(self, name: str) -> bytes:
         """A small object.
@@ -257,6 +261,13 @@ class Bucket:
             if "NoSuchBucket" not in str(error):
                 raise
             raise self._error(f"could not {what}: {NO_BUCKET}", NAME_A_BUCKET) from None
+        except InvalidPathError as error:
+            name = _INVALID_PATH.search(str(error))
+            raise self._error(
+                f"could not {what}: no file can have the name of the object"
+                f" {name[1] if name else '?'}",
+                "Rename or remove the object: a part of its name is empty or a dot",
+            ) from None
         except (BaseError, OSError) as error:
             cause, remedy = _cause_of(str(error))
             raise self._error(f"could not {what}: {cause}", remedy) from None
@@ -396,9 +407,7 @@ def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[E
         ValuePropsError: the store fails; what was fetched is used by the next try.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {
-        name: entry for name, entry in bucket.entries().items() if "/" not in name and names(name)
-    }
+    wanted = {name: entry for name, entry in bucket.files().items() if names(name)}
     inventory = folder / ".etags.json"
     known: dict[str, str] = {}
     with suppress(OSError, ValueError):
@@ -468,6 +477,11 @@ def _endpoint(scheme: str) -> dict[str, str]:
     option = "base_url" if scheme == "gs" else "endpoint"
     url = next(filter(None, map(os.environ.get, names)), None)
     return {option: url} if url else {}
+
+
+def _entries_of(found: Iterable[Any]) -> dict[str, Entry]:
+    """What a store lists, by name."""
+    return {item["path"]: Entry(item["path"], item["size"], item["e_tag"] or "") for item in found}
 
 
 def _version_of(told: Any) -> dict[str, str]:

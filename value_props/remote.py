@@ -243,7 +243,7 @@ def edition_in(bucket: Bucket) -> Edition | None:
         ValuePropsError: the store fails, or the root manifest is damaged.
     """
     # Who may list one prefix only is refused an object that is not there, as if it were.
-    if MANIFEST not in bucket.entries():
+    if MANIFEST not in bucket.files():
         return None
     return edition_of(_read_manifest(bucket, MANIFEST))
 

@@ -6,6 +6,8 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +293,47 @@ def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ValuePropsError, match="no address of a bucket") as caught:
         Bucket(address)
     assert "cret" not in str(caught.value).replace("credentials", "")
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The keys that a store lists, whatever it is asked; a real one may refuse such keys."""
+    keys: list[str] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            items = "".join(
+                f"<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+                "<ETag>1</ETag><Size>0</Size></Contents>"
+                for key in keys
+            )
+            body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{items}</ListBucketResult>"
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as store:
+        threading.Thread(target=store.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{store.server_port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "x")
+        yield keys
+        store.shutdown()
+
+
+@pytest.mark.parametrize("key", ["raw//a.json", "raw/deeper//a.json", "raw/./a.json"])
+def test_a_name_that_no_file_can_have_is_told(listed: list[str], key: str) -> None:
+    listed += ["raw/b.json", key]
+    with pytest.raises(ValuePropsError, match=f"the name of the object {key}. Rename"):
+        Bucket("s3://lake/raw").entries()
+
+
+def test_a_folder_that_a_console_made_is_no_raw_file(listed: list[str], tmp_path: Path) -> None:
+    listed += ["raw/", "raw/deeper/"]
+    assert mirror(Bucket("s3://lake/raw"), is_json, tmp_path) == []
 
 
 def test_a_lock_on_google_names_the_version_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
