@@ -171,11 +171,7 @@ class Bucket:
         Raises:
             ValuePropsError: it changed meanwhile, it arrives damaged, or the store fails.
         """
-        key = hashlib.sha256(entry.version.encode()).hexdigest()[:16]
-        draft = target.with_name(f"{target.name}.{key}{UNFINISHED}")
-        for other in target.parent.glob(f"{target.name}.*{UNFINISHED}"):
-            if other != draft:
-                other.unlink()
+        draft = _draft_of(target, entry)
         self._fill(draft, entry)
         if not self._has_odd_etags.is_set() and not _is_whole(draft, entry.etag):
             before = sha256_of(draft)
@@ -412,9 +408,10 @@ def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[E
     known: dict[str, str] = {}
     with suppress(OSError, ValueError):
         known = json.loads(inventory.read_text())
+    paths = {folder / name: entry for name, entry in wanted.items()}
+    kept = {inventory, *paths, *(_draft_of(path, entry) for path, entry in paths.items())}
     for path in folder.iterdir():
-        is_draft = path.name.endswith(UNFINISHED)
-        if path != inventory and not is_draft and path.name not in wanted:
+        if path not in kept:
             path.unlink()
     known = {
         name: known[name]
@@ -445,6 +442,12 @@ def in_parallel(action: Callable[[Any], Result], items: Iterable[Any]) -> list[R
     """Do the same with several things at a time; the first error is raised."""
     with ThreadPoolExecutor(PARALLEL) as pool:
         return list(pool.map(action, items))
+
+
+def _draft_of(target: Path, entry: Entry) -> Path:
+    """Where what was fetched of an object waits for the rest; no other version goes on from it."""
+    key = hashlib.sha256(entry.version.encode()).hexdigest()[:16]
+    return target.with_name(f"{target.name}.{key}{UNFINISHED}")
 
 
 def _is_whole(path: Path, etag: str) -> bool:

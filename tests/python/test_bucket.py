@@ -75,6 +75,26 @@ def test_a_fetch_goes_on_where_it_was_broken_off(
     assert fetched == [0, 1000, 2000, -1, 3000, 4000, 5000]
 
 
+def test_only_what_a_fetch_can_go_on_from_is_kept(
+    lake: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.json", "a.json.gz", "b.json"):
+        lake.write(name, b"first")
+    entries = lake.files()
+    drafts = {name: module._draft_of(tmp_path / name, entries[name]) for name in entries}
+    for draft in drafts.values():
+        draft.write_bytes(b"fi")
+    lake.fetch(entries["a.json"], tmp_path / "a.json")
+    # Its name begins as that of a draft of a.json would.
+    assert drafts["a.json.gz"].exists()
+    drafts["a.json"].write_bytes(b"fi")
+    monkeypatch.setattr(Bucket, "fetch", lambda *_: None)
+    lake.write("a.json", b"second")
+    lake.remove(["b.json"])
+    mirror(lake, lambda name: True, tmp_path)
+    assert [path for path in drafts.values() if path.exists()] == [drafts["a.json.gz"]]
+
+
 def test_an_object_that_changes_while_it_is_fetched_is_refused(
     lake: Bucket, tmp_path: Path
 ) -> None:
@@ -90,9 +110,7 @@ def test_what_does_not_match_its_etag_is_fetched_anew(lake: Bucket, tmp_path: Pa
     lake.write("a", b"content")
     entry = lake.entries()["a"]
     lake.fetch(entry, tmp_path / "a")
-    key = hashlib.sha256(entry.version.encode()).hexdigest()[:16]
-    draft = tmp_path / f"a.{key}.part"
-    draft.write_bytes(b"CONTENT")
+    module._draft_of(tmp_path / "a", entry).write_bytes(b"CONTENT")
     lake.fetch(entry, tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"content"
 
