@@ -44,7 +44,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-
 .DEFAULT_GOAL := help
 DEMO := docker compose --file orchestration/docker/compose.yaml
 
-.PHONY: help build backfill load check spark test test-spark test-containers demo-env demo lint audit coverage dbt-coverage format deps docs serve-docs sample airflow bench bench-daily lock clean
+.PHONY: help build backfill load check spark test test-spark test-containers test-demo demo-env demo lint audit coverage dbt-coverage format deps docs serve-docs sample airflow bench bench-daily lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -72,6 +72,9 @@ spark: $(SPARK_VENV)/run ## Install dbt over Spark into .venv-spark, beside Duck
 
 test-containers: $(VENV)/dev ## Build the image by podman and run the job in it; needs root
 	$(BIN)/python -m pytest -m containers tests/python/test_containers.py
+
+test-demo: $(VENV)/dev ## Start the demo by Docker Compose and watch it publish; some minutes
+	$(BIN)/python -m pytest -m demo tests/python/test_demo.py
 
 demo-env: ## Write random passwords for the demo stack: orchestration/docker/.env
 	@orchestration/docker/write_env
