@@ -20,6 +20,7 @@ from harness import ROOT
 FOLDER = ROOT / "orchestration" / "docker"
 DOCKERFILE = FOLDER / "Dockerfile"
 COMPOSE = FOLDER / "compose.yaml"
+STANDINS = ROOT / "tests" / "demo"
 TOOLS = Path(sys.executable).parent
 SECRET = re.compile(r"PASSWORD|SECRET|KEY|TOKEN|CREDENTIAL")
 # `${NAME:?why}` or `${NAME:-default}`.
@@ -92,12 +93,14 @@ def is_sent(path: str) -> bool:
     return sent
 
 
-def test_the_dockerfile_keeps_the_rules_of_hadolint() -> None:
-    run(TOOLS / "hadolint", "--failure-threshold", "style", DOCKERFILE)
+@pytest.mark.parametrize("path", [DOCKERFILE, STANDINS / "Dockerfile"])
+def test_a_dockerfile_keeps_the_rules_of_hadolint(path: Path) -> None:
+    run(TOOLS / "hadolint", "--failure-threshold", "style", path)
 
 
-def test_the_compose_file_keeps_its_schema() -> None:
-    run(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
+@pytest.mark.parametrize("path", [COMPOSE, STANDINS / "standins.yaml"])
+def test_a_compose_file_keeps_its_schema(path: Path) -> None:
+    run(TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", path)
 
 
 def test_what_the_dockerfile_copies_exists_and_is_sent() -> None:
@@ -188,6 +191,17 @@ def test_volumes_are_declared_and_used(
     assert {source for source in sources if not source.startswith(".")} == set(compose["volumes"])
     used = {network for service in services.values() for network in service["networks"]}
     assert used == set(compose["networks"])
+
+
+def test_no_service_has_a_volume_without_a_name(services: dict[str, dict[str, Any]]) -> None:
+    # Each start would make another one, and `down` leaves them.
+    job, airflow = map(json.loads, instructions("VOLUME"))
+    declared = {"value-props:local": job, "value-props-airflow:local": airflow}
+    ours = [service for service in services.values() if service["image"] in declared]
+    assert len(ours) == 6
+    for service in ours:
+        given = {*service["tmpfs"], *(target for _, target, _ in mounts(service))}
+        assert given >= set(declared[service["image"]])
 
 
 def test_what_is_mounted_from_the_repository_exists(services: dict[str, dict[str, Any]]) -> None:
