@@ -119,11 +119,11 @@ def asked(url: str, content: Any = None, headers: dict[str, str] | None = None) 
         return json.load(answer)
 
 
-def waited_for(seen: Callable[[], Any], seconds: float) -> Any:
+def waited_for(what: str, seen: Callable[[], Any], seconds: float) -> Any:
     """What a function returns once it returns something."""
     until = time.monotonic() + seconds
     while not (found := seen()):
-        assert time.monotonic() < until, "it did not come"
+        assert time.monotonic() < until, f"{what} did not come"
         time.sleep(5)
     return found
 
@@ -150,7 +150,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 @pytest.fixture(scope="module")
 def run_name(demo: Demo) -> str:
     """A scheduled run that has ended well."""
-    name: str = waited_for(demo.successful_run, RUN_SECONDS)
+    name: str = waited_for("a run", demo.successful_run, RUN_SECONDS)
     return name
 
 
@@ -183,9 +183,10 @@ def test_the_job_by_hand_sees_what_the_scheduler_published(demo: Demo, run_name:
 
 def test_prometheus_has_the_metrics_and_the_rules(demo: Demo, run_name: str) -> None:
     assert run_name
-    assert waited_for(lambda: value_of('up{job="pushgateway"}'), 60) == 1
-    waited_for(lambda: value_of('value_props_run_exit_code{job="value_props"}') is not None, 60)
-    assert value_of("value_props_run_exit_code") == 0
+    assert waited_for("a scrape", lambda: value_of('up{job="pushgateway"}'), 60) == 1
+    exit_code = 'value_props_run_exit_code{job="value_props"}'
+    waited_for("the exit code", lambda: value_of(exit_code) is not None, 60)
+    assert value_of(exit_code) == 0
     groups = asked(f"{PROMETHEUS}/api/v1/rules")["data"]["groups"]
     written = yaml.safe_load((ROOT / "orchestration/monitoring/alert_rules.yml").read_text())
     loaded = {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
@@ -209,7 +210,7 @@ def test_grafana_shows_the_dashboard(demo: Demo) -> None:
 def test_a_stopped_build_ends_and_all_is_kept_for_the_next_start(demo: Demo, run_name: str) -> None:
     before = demo.job_runs()
     demo.airflow(DAG, {"logical_date": None})
-    waited_for(lambda: "build" in demo.running_tasks(), RUN_SECONDS)
+    waited_for("a build", lambda: "build" in demo.running_tasks(), RUN_SECONDS)
     demo.compose("down")
     named = yaml.safe_load((FOLDER / "compose.yaml").read_text())["volumes"]
     assert volumes() - demo.volumes_before <= {f"{PROJECT}_{name}" for name in named}
