@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -138,7 +138,16 @@ class RemoteOut:
             for output in manifest["outputs"]:
                 output["path"] = f"runs/{run_id}/{output['name']}"
             text = json.dumps(manifest, indent=2, ensure_ascii=False)
-            self.bucket.write(MANIFEST, f"{text}\n".encode())
+            try:
+                self.bucket.write(MANIFEST, f"{text}\n".encode())
+            except ValuePropsError:
+                # It is there all the same where only the store's answer was lost.
+                if not self._shows(run_id):
+                    raise
+            except KeyboardInterrupt:
+                if self._shows(run_id):
+                    self.out.switch_to(run_id)
+                raise
         self.out.switch_to(run_id)
 
     def roll_back(self, run_id: str) -> None:
@@ -180,8 +189,11 @@ class RemoteOut:
         missing = {name: path for name, path in records.items() if name not in entries}
         if missing:
             self.bucket.upload(missing)
-        here = set(self.out.run_ids())
-        gone = [name for name in entries if name.startswith("runs/") and _second(name) not in here]
+        kept = set(self.out.run_ids())
+        # Also where it is not known here that it came to be shown.
+        if shown := self._shown(entries):
+            kept.add(shown["run_id"])
+        gone = [name for name in entries if name.startswith("runs/") and _second(name) not in kept]
         gone += [
             name for name in entries if name.endswith(f"/{ROLLED_BACK}") and name not in records
         ]
@@ -201,6 +213,12 @@ class RemoteOut:
                 f"the files of run {shown['run_id']}, which it names, are not there",
             )
         return shown
+
+    def _shows(self, run_id: str) -> bool:
+        """Whether the root manifest is known to show a run."""
+        with suppress(ValuePropsError, FileNotFoundError):
+            return bool(_read_manifest(self.bucket, MANIFEST)["run_id"] == run_id)
+        return False
 
     def _manifest_of(self, run_id: str) -> dict[str, Any]:
         return _read_manifest(self.bucket, f"runs/{run_id}/{MANIFEST}")

@@ -12,10 +12,12 @@ from typing import Any
 
 import obstore
 import pytest
+from obstore.exceptions import GenericError
 from s3_server import BUCKET, S3Server, kill_in_an_upload
 from test_published import KilledError, names_of
 
 from value_props import bucket as module
+from value_props import history
 from value_props.bucket import Bucket
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.published import MANIFEST, REPORT, RUNS_KEPT, OutPath
@@ -47,12 +49,19 @@ def publish(folder: Path, prefix: str, run_id: str, lake: str = LAKE) -> None:
             (files / name).write_text(run_id)
         outputs = [{"name": name, "path": name} for name in names]
         (files / MANIFEST).write_text(json.dumps({"run_id": run_id, "outputs": outputs}))
-        record = remote.out.history / run_id
-        record.mkdir(parents=True)
+        record = remote.out.work / history.RECORD
+        record.mkdir()
         (record / "runs.parquet").write_text(run_id)
-        remote.upload_run(files, run_id)
-        remote.out.add_run(files, run_id)
-        remote.make_current(run_id)
+        try:
+            remote.upload_run(files, run_id)
+            remote.out.add_run(files, run_id)
+            remote.make_current(run_id)
+            history.commit(remote.out, run_id)
+        except (KeyboardInterrupt, ValuePropsError):
+            # That of a failed run.
+            if not history.is_recorded(remote.out, run_id):
+                history.commit(remote.out, run_id)
+            raise
         remote.out.prune()
 
 
@@ -122,6 +131,47 @@ def test_a_kill_at_any_request_shows_the_files_of_one_run(
         assert set(published(prefix).values()) == {"3"}
         if not is_killed:
             break
+    assert wanted > 8
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), GenericError("no answer")], ids=["interrupted", "lost"]
+)
+def test_what_is_not_heard_of_any_request_leaves_the_files_of_one_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr(module, "LOCK_SECONDS", 60)
+    for wanted in count():
+        prefix = f"unheard_{type(error).__name__}_{wanted}"
+        publish(tmp_path / prefix / "a", prefix, "1")
+        numbers = count()
+
+        def unheard(
+            request: Callable[..., Any], numbers: Iterator[int] = numbers, wanted: int = wanted
+        ) -> Callable[..., Any]:
+            def stand_in(*arguments: Any, **options: Any) -> Any:
+                answer = request(*arguments, **options)
+                if next(numbers) == wanted:
+                    raise error
+                return answer
+
+            return stand_in
+
+        with monkeypatch.context() as patched:
+            for name in ("put", "delete"):
+                patched.setattr(obstore, name, unheard(getattr(obstore, name)))
+            with suppress(KeyboardInterrupt, ValuePropsError):
+                publish(tmp_path / prefix / "a", prefix, "2")
+            is_over = next(numbers) <= wanted
+        shown = set(published(prefix).values())
+        assert shown in ({"1"}, {"2"}), wanted
+        with suppress(FileNotFoundError):
+            Bucket(f"{LAKE}/{prefix}").remove([module.LOCK])
+        publish(tmp_path / prefix / "a", prefix, "3")
+        assert set(published(prefix).values()) == {"3"}
+        if is_over:
+            break
+    assert shown == {"2"}
     assert wanted > 8
 
 
