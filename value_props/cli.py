@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import textwrap
 import traceback
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal, TypeVar
 
 import click
@@ -415,7 +418,8 @@ def main() -> None:
     """Run the command line and exit."""
     is_debug = "--debug" in sys.argv
     try:
-        cli.main(standalone_mode=False)
+        with _ended_by_sigterm():
+            cli.main(standalone_mode=False)
         code = int(ExitCode.PUBLISHED)
     except click.ClickException as error:
         error.show()
@@ -423,7 +427,7 @@ def main() -> None:
     except click.exceptions.Exit as error:
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. The published files are as they were.", err=True)
+        click.echo("Interrupted. What is published is whole.", err=True)
         code = int(ExitCode.CANNOT_RUN)
     except ValuePropsError as error:
         code = int(error.exit_code)
@@ -432,6 +436,25 @@ def main() -> None:
         code = int(ExitCode.CANNOT_RUN)
         _complain([f"Unexpected {type(error).__name__}: {error}"], code, is_debug)
     sys.exit(code)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM end the command as Ctrl-C does, so that it leaves a record and no lock.
+
+    Nor would it end at all where it is the first process of a container.
+    """
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        # Who stops a service may send it twice, and the second must not cut the end short.
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _complain(lines: list[str], code: int, is_debug: bool) -> None:

@@ -25,7 +25,7 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        logger.info("step=failed error=%s", error)
+        logger.info("step=failed error=%s", _said(error))
         with _told_only():
             _record_failure(run, out, error)
             remove_tree(out.last_run)
@@ -42,7 +42,7 @@ def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
     if history.is_recorded(out, run.run_id):
         return
     code = error.exit_code if isinstance(error, ValuePropsError) else ExitCode.CANNOT_RUN
-    ended = history.Ended("failed", int(code), str(error) or type(error).__name__)
+    ended = history.Ended("failed", int(code), _said(error))
     run.problems, run.report = _problems(run, error), None
     # Where publishing failed, the files may be gone.
     run.database.parent.mkdir(exist_ok=True)
@@ -76,6 +76,12 @@ def _told_only() -> Iterator[None]:
         logger.warning("step=ending problem=%s: %s", type(fault).__name__, fault)
 
 
+def _said(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "The run was interrupted"
+    return str(error) or type(error).__name__
+
+
 def _problems(run: Run, error: BaseException) -> list[str]:
     """What is wrong, in words that hold nothing of the raw data; the log has the rest."""
     errors = [outcome for outcome in run.outcomes if outcome.status == "error"]
@@ -88,7 +94,7 @@ def _problems(run: Run, error: BaseException) -> list[str]:
     if isinstance(error, ValuePropsError):
         return list(error.details) or [f"{error.where}: {error.what}. {error.remedy}"]
     if isinstance(error, KeyboardInterrupt):
-        return ["The run was interrupted"]
+        return [_said(error)]
     return [f"Unexpected {type(error).__name__}, see the log of the run"]
 
 

@@ -131,6 +131,8 @@ class Dbt:
             ).invoke([*arguments, *self._flags()])
         # Closes the file: the run exports from it, and moves it, next.
         DuckDBConnectionManager.close_all_connections()
+        if isinstance(outcome.exception, KeyboardInterrupt):
+            raise outcome.exception
         if outcome.result is None:
             raise ValuePropsError(
                 f"dbt could not start: {outcome.exception}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -28,8 +29,9 @@ upload = Bucket.upload
 def slow(self, files):
     for item in files.items():
         upload(self, dict([item]))
-        print("uploaded", flush=True)
-        time.sleep(60)
+        if item[0].startswith("runs/"):
+            print("uploaded", flush=True)
+            time.sleep(60)
 Bucket.upload = slow
 """
 
@@ -108,8 +110,14 @@ class S3Server:
         return True
 
 
-def kill_in_an_upload(program: str, *arguments: str | Path) -> None:
-    """Run a program, and kill it when it has uploaded the first of its files."""
+def stop_in_an_upload(
+    program: str, *arguments: str | Path, number: signal.Signals = signal.SIGKILL
+) -> int:
+    """Run a program, and send it a signal when it has uploaded the first file of a run.
+
+    Returns:
+        Its exit code; negative is the signal that ended it.
+    """
     with subprocess.Popen(
         [sys.executable, "-c", f"{_SLOW_UPLOADS}\n{program}", *arguments],
         cwd=Path(__file__).parent,
@@ -119,7 +127,8 @@ def kill_in_an_upload(program: str, *arguments: str | Path) -> None:
     ) as process:
         assert process.stdout
         assert process.stdout.readline() == "uploaded\n"
-        process.kill()
+        process.send_signal(number)
+        return process.wait(60)
 
 
 @contextmanager

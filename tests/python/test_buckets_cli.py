@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import duckdb
 import harness
 import pytest
 from harness import ROOT, Answer
-from s3_server import BUCKET, SECRET, S3Server, kill_in_an_upload
+from s3_server import BUCKET, SECRET, S3Server, stop_in_an_upload
 from test_alerts import receiving
 
 from value_props import bucket as module
@@ -282,12 +283,27 @@ def test_each_failure_is_a_paragraph_and_an_exit_code(
     assert "Traceback" not in answer.text
 
 
+def test_a_run_that_is_asked_to_stop_frees_the_lock_and_is_recorded(first: Answer) -> None:
+    shown, before = manifest()["run_id"], set(history())
+    arguments = ("build", "--raw", RAW.address, "--out", OUT.address, *PARAMETERS)
+    program = "from value_props.cli import main; main()"
+    assert stop_in_an_upload(program, *arguments, number=signal.SIGTERM) == 2
+    assert LOCK not in OUT.entries()
+    assert manifest()["run_id"] == shown
+    assert_is_whole()
+    recorded = history()
+    [stopped] = set(recorded) - before
+    assert not OUT.entries(f"runs/{stopped}")
+    assert recorded[stopped]["status"] == "failed"
+    assert recorded[stopped]["problem"] == "The run was interrupted"
+
+
 def test_a_kill_and_a_store_that_stops_leave_the_last_good_set(
     first: Answer, server: S3Server, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = manifest()["run_id"]
     arguments = ("build", "--raw", RAW.address, "--out", OUT.address, *PARAMETERS)
-    kill_in_an_upload("from value_props.cli import main; main()", *arguments)
+    stop_in_an_upload("from value_props.cli import main; main()", *arguments)
     runs = {name.split("/")[1] for name in OUT.entries("runs")}
     [killed] = [run_id for run_id in runs if f"runs/{run_id}/manifest.json" not in OUT.entries()]
     assert manifest()["run_id"] == shown

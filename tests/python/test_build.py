@@ -26,6 +26,8 @@ from value_props.published import REPORT
 FIXTURES = ROOT / "tests" / "fixtures"
 CLEAN, DIRTY = FIXTURES / "clean", FIXTURES / "dirty"
 RUN_DATE = "2020-12-01"
+# Where a run is stopped: a step of its log, and seconds after it. The third is amid the models.
+POINTS = {"start": 0.0, "inspect": 0.0, "carry_over": 1.0, "export": 0.0}
 
 
 def build(out: Path, *arguments: str | Path, raw: Path = CLEAN) -> Answer:
@@ -204,27 +206,50 @@ def test_dirty_data_is_published_where_it_is_accepted(tmp_path: Path) -> None:
     assert found == dict(expected)
 
 
+def stopped(out: Path, number: signal.Signals, step: str, pause: float = 0.0) -> int:
+    """Start a build, and send it a signal some seconds after its log tells of a step.
+
+    Returns:
+        Its exit code; negative is the signal that ended it.
+    """
+    log = out / ".work" / "run.log"
+    log.unlink(missing_ok=True)
+    command = [sys.executable, "-c", "from value_props.cli import main; main()", "build"]
+    process = subprocess.Popen(
+        [*command, "--raw", str(CLEAN), "--out", str(out), "--run-date", RUN_DATE],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not log.exists() or f"step={step} " not in log.read_text():
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(pause)
+    process.send_signal(number)
+    return process.wait(60)
+
+
 def test_a_killed_run_harms_nothing_and_the_next_needs_no_help(out: Path) -> None:
     before = contents(out)
-    command = [sys.executable, "-c", "from value_props.cli import main; main()", "build"]
-    for pause in (1.0, 4.0, 6.0, 8.0):
-        process = subprocess.Popen(
-            [*command, "--raw", str(CLEAN), "--out", str(out), "--run-date", RUN_DATE],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(pause)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    for step, pause in POINTS.items():
+        assert stopped(out, signal.SIGKILL, step, pause) == -signal.SIGKILL
         assert value_props("verify", "--out", out).returncode == 0
         assert contents(out)["final.csv"] == before["final.csv"]
     assert build(out).returncode == 0
     assert not (out / ".work").exists()
     kinds = [run["status"] for run in recorded(out)]
-    # A second may be too short for a run to begin.
-    assert kinds[0] == kinds[-1] == "published"
-    assert kinds[1:-1] in (["killed"] * 3, ["killed"] * 4)
+    assert kinds == ["published", *["killed"] * 4, "published"]
+
+
+def test_a_run_that_is_asked_to_stop_ends_at_once_and_is_recorded(out: Path) -> None:
+    before = contents(out)
+    for step, pause in POINTS.items():
+        assert stopped(out, signal.SIGTERM, step, pause) == 2
+        assert contents(out) == before
+        assert not (out / ".work").exists()
+        last = recorded(out)[0]
+        assert (last["status"], last["problem"]) == ("failed", "The run was interrupted")
+    assert value_props("verify", "--out", out).returncode == 0
 
 
 def test_a_second_run_is_told_who_holds_the_lock(out: Path) -> None:

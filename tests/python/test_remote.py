@@ -13,7 +13,7 @@ from typing import Any
 import obstore
 import pytest
 from obstore.exceptions import GenericError
-from s3_server import BUCKET, S3Server, kill_in_an_upload
+from s3_server import BUCKET, S3Server, stop_in_an_upload
 from test_published import KilledError, names_of
 
 from value_props import bucket as module
@@ -207,7 +207,7 @@ from pathlib import Path
 from test_remote import publish
 publish(Path(sys.argv[1]), "process", "2")
 """
-    kill_in_an_upload(program, tmp_path / "a")
+    stop_in_an_upload(program, tmp_path / "a")
     assert set(published("process").values()) == {"1"}
     bucket = Bucket(f"s3://{BUCKET}/process")
     assert any(name.startswith("runs/2/") for name in bucket.entries())
