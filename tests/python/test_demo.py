@@ -194,6 +194,19 @@ def test_prometheus_has_the_metrics_and_the_rules(demo: Demo, run_name: str) -> 
     assert set(loaded.values()) == {"ok"}
 
 
+def test_no_secret_is_in_a_log(demo: Demo, run_name: str) -> None:
+    assert run_name
+    logs = demo.compose("logs", "--no-color")
+    of_tasks = "find /var/lib/airflow/logs -type f -exec cat {} +"
+    logs += demo.compose("exec", "--no-TTY", "airflow-scheduler", "sh", "-c", of_tasks)
+    assert "step=publish" in logs
+    secrets = {name: value for name, value in demo.passwords.items() if len(value) > 40}
+    # An identifier, which a store may log.
+    del secrets["S3_ACCESS_KEY"]
+    assert len(secrets) == 7
+    assert [name for name, value in secrets.items() if value in logs] == []
+
+
 def test_grafana_shows_the_dashboard(demo: Demo) -> None:
     if BASE in os.environ:
         pytest.skip("Grafana has no stand-in")
