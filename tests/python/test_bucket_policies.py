@@ -14,6 +14,7 @@ FOLDER = ROOT / "orchestration" / "buckets"
 # conditional one also reads.
 ACTIONS = {
     "list": {"s3:ListBucket"},
+    "list_with_delimiter": {"s3:ListBucket"},
     "get": {"s3:GetObject"},
     "put": {"s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject"},
     "delete": {"s3:DeleteObject"},
