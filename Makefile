@@ -47,7 +47,7 @@ DEMO := docker compose --file orchestration/docker/compose.yaml
 .PHONY: help build backfill load check spark test test-spark test-containers test-demo demo-env demo lint audit coverage dbt-coverage format deps docs serve-docs sample airflow bench bench-daily lock clean
 
 help: ## Print the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
 
 build: $(VENV)/run deps ## Build and publish: RAW= OUT= AS_OF= WEEK_RULE= WEEKS= LOOKBACK= ANCHOR= …
 	@$(BIN)/value-props build --sample-if-empty --out "$(OUT)" $(PARAMETERS) \
