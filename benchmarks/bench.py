@@ -102,7 +102,9 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
     console.print(_bounds_table(bounds, models))
     figures = {
         "raw_bytes": sum(path.stat().st_size for path in raw_path.iterdir()),
-        "rows_in_mart": json.loads((scratch / "out/manifest.json").read_text())["rows_in_mart"],
+        "rows_in_mart": json.loads((scratch / "out/manifest.json").read_text(encoding="utf-8"))[
+            "rows_in_mart"
+        ],
         "memory_limit": memory_limit,
         "threads": threads,
         "seconds": {
@@ -151,12 +153,14 @@ def markdown(figures: dict[str, dict[str, Any]]) -> str:
 
 def write(figures: dict[str, dict[str, Any]]) -> None:
     """Keep the figures in results.json, with those of other scales, and in the README."""
-    known = json.loads(RESULTS.read_text())["scales"] if RESULTS.exists() else {}
+    known = json.loads(RESULTS.read_text(encoding="utf-8"))["scales"] if RESULTS.exists() else {}
     scales = dict(sorted({**known, **figures}.items(), key=lambda item: float(item[0])))
-    RESULTS.write_text(json.dumps({"scales": scales}, indent=1) + "\n")
-    before, _, rest = README.read_text().partition(TABLE_BEGINS)
+    RESULTS.write_text(json.dumps({"scales": scales}, indent=1) + "\n", encoding="utf-8")
+    before, _, rest = README.read_text(encoding="utf-8").partition(TABLE_BEGINS)
     after = rest.partition(TABLE_ENDS)[2]
-    README.write_text(f"{before}{TABLE_BEGINS}{markdown(scales)}{TABLE_ENDS}{after}")
+    README.write_text(
+        f"{before}{TABLE_BEGINS}{markdown(scales)}{TABLE_ENDS}{after}", encoding="utf-8"
+    )
 
 
 def machine() -> dict[str, Any]:

@@ -40,7 +40,7 @@ def split(sample: Path, folder: Path, months: int) -> None:
     for name, place in PLACES.items():
         source, _, ending = name.partition(".")
         lines: dict[str, list[str]] = {}
-        with (sample / name).open() as rows:
+        with (sample / name).open(encoding="utf-8") as rows:
             for row in rows:
                 if row != HEADER:
                     lines.setdefault(row[place : place + 10], []).append(row)
@@ -50,7 +50,7 @@ def split(sample: Path, folder: Path, months: int) -> None:
                 raise ValueError(f"{name} has a row of {day}")
             for month in range(months):
                 moved = (day - datetime.timedelta(DAYS * month)).isoformat()
-                with (folder / f"{source}_{moved}.{ending}").open("w") as file:
+                with (folder / f"{source}_{moved}.{ending}").open("w", encoding="utf-8") as file:
                     file.write(HEADER if ending == "csv" else "")
                     file.writelines(f"{row[:place]}{moved}{row[place + 10 :]}" for row in found)
 
@@ -113,7 +113,8 @@ def main() -> None:
         for days, found in builds.items()
     }
     RESULTS.write_text(
-        json.dumps({**machine(), "scale": arguments.scale, "days": figures}, indent=1) + "\n"
+        json.dumps({**machine(), "scale": arguments.scale, "days": figures}, indent=1) + "\n",
+        encoding="utf-8",
     )
 
 

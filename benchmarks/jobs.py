@@ -135,7 +135,7 @@ def run(command: Sequence[str | Path], temp_dir: Path | None = None, **environme
     """
     usage = os.times()
     start = time.time()
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         process = subprocess.Popen(
             [str(part) for part in command],
             cwd=ROOT,
@@ -180,11 +180,11 @@ def build(
         VALUE_PROPS_THREADS=str(threads),
     )
     steps = {}
-    for line in (out_path / "current" / "run.log").read_text().splitlines():
+    for line in (out_path / "current" / "run.log").read_text(encoding="utf-8").splitlines():
         if match := STEP.match(line):
             end = moment_of(match["moment"])
             steps[match["name"]] = Span(end - float(match["seconds"]), end)
-    results = json.loads((out_path / ".cache/dbt/run_results.json").read_text())
+    results = json.loads((out_path / ".cache/dbt/run_results.json").read_text(encoding="utf-8"))
     return Build(job, steps, results["results"])
 
 

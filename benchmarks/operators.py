@@ -37,7 +37,7 @@ def slowest_operators(
             connection.execute(f"set profiling_output = '{profile}'")
             connection.execute(f"create temp table result as {query}")
             connection.execute("pragma disable_profiling")
-        operators = list(_operators(json.loads(profile.read_text())["operator"]))
+        operators = list(_operators(json.loads(profile.read_text(encoding="utf-8"))["operator"]))
     total = sum(operator["timing"] for operator in operators) or 1
     operators.sort(key=lambda operator: -operator["timing"])
     return [

@@ -407,7 +407,7 @@ def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[E
     inventory = folder / ".etags.json"
     known: dict[str, str] = {}
     with suppress(OSError, ValueError):
-        known = json.loads(inventory.read_text())
+        known = json.loads(inventory.read_text(encoding="utf-8"))
     paths = {folder / name: entry for name, entry in wanted.items()}
     kept = {inventory, *paths, *(_draft_of(path, entry) for path, entry in paths.items())}
     for path in folder.iterdir():
@@ -425,7 +425,7 @@ def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[E
             if entry:
                 known[entry.name] = entry.version
             draft = inventory.with_suffix(".new")
-            draft.write_text(json.dumps(known))
+            draft.write_text(json.dumps(known), encoding="utf-8")
             draft.replace(inventory)
 
     def fetch(entry: Entry) -> None:

@@ -33,13 +33,13 @@ def write_column_lineage(artifacts: Path, page: Path) -> None:
     from dbt_colibri.lineage_extractor import extractor
     from dbt_colibri.report import generator
 
-    manifest = json.loads((artifacts / "manifest.json").read_text())
-    catalog = json.loads((artifacts / "catalog.json").read_text())
+    manifest = json.loads((artifacts / "manifest.json").read_text(encoding="utf-8"))
+    catalog = json.loads((artifacts / "catalog.json").read_text(encoding="utf-8"))
     catalog["sources"] = {
         source_id: _catalog_entry(source) for source_id, source in manifest["sources"].items()
     }
     with_sources = artifacts / "catalog_with_sources.json"
-    with_sources.write_text(json.dumps(catalog))
+    with_sources.write_text(json.dumps(catalog), encoding="utf-8")
     data = generator.DbtColibriReportGenerator(
         extractor.DbtColumnLineageExtractor(str(artifacts / "manifest.json"), str(with_sources))
     ).build_full_lineage()
@@ -51,9 +51,11 @@ def write_column_lineage(artifacts: Path, page: Path) -> None:
         str(page),
         disable_telemetry=True,
     )
-    html = page.read_text()
+    html = page.read_text(encoding="utf-8")
     html = html.replace("<head>", f"<head>{POLICY}", 1)
-    page.write_text(html.replace("<title>Colibri Data", "<title>Lineage of columns", 1))
+    page.write_text(
+        html.replace("<title>Colibri Data", "<title>Lineage of columns", 1), encoding="utf-8"
+    )
 
 
 def raw_fields(manifest: dict[str, Any]) -> list[tuple[str, str, str, str]]:

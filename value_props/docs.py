@@ -68,10 +68,10 @@ def write_docs(project: Path, out: OutPath, folder: Path) -> Site:
             shutil.copyfile(out.root / DATABASE, database)
         target = Path(scratch) / "target"
         Dbt(project, database, target, {}).generate_docs(has_catalog)
-        home = (target / "static_index.html").read_text()
+        home = (target / "static_index.html").read_text(encoding="utf-8")
         # dbt names files by where they are on this machine, which tells a reader nothing.
         home = home.replace(f"{scratch}/", "").replace(f'"{project}"', '"."')
-        (folder / "index.html").write_text(home.replace(*TITLES, 1))
+        (folder / "index.html").write_text(home.replace(*TITLES, 1), encoding="utf-8")
         if not has_catalog:
             missing[LINEAGE] = NO_RUN
         elif find_spec("dbt_colibri") is None:
@@ -85,5 +85,5 @@ def write_docs(project: Path, out: OutPath, folder: Path) -> Site:
     titles = {LINEAGE: "Lineage of columns", PAGE: "Report of the published run"}
     for name, reason in missing.items():
         page = STAND_IN.format(title=titles[name], reason=reason.replace("`", ""))
-        (folder / name).write_text(page)
+        (folder / name).write_text(page, encoding="utf-8")
     return Site(folder / "index.html", missing)

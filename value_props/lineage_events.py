@@ -156,7 +156,7 @@ def send(run: DbtRun) -> tuple[int, str | None]:
 def _is_of_run(run_results: str, run: DbtRun) -> bool:
     """Whether dbt got as far as writing its results; else they are those of an older run."""
     try:
-        with Path(run_results).open() as file:
+        with Path(run_results).open(encoding="utf-8") as file:
             written_at = json.load(file)["metadata"]["generated_at"]
     except FileNotFoundError:
         return False

@@ -59,7 +59,7 @@ def write(text: str, path: Path) -> None:
     """
     # node-exporter reads what ends in .prom, so not this one.
     draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text)
+    draft.write_text(text, encoding="utf-8")
     draft.chmod(0o644)
     sync(draft)
     draft.replace(path)

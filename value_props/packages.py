@@ -60,7 +60,7 @@ def install_packages(project: Path, wanted: str) -> str:
 
 def are_installed(project: Path) -> bool:
     """Whether every package that package-lock.yml names is in dbt_packages/."""
-    locked = yaml.safe_load((project / "package-lock.yml").read_text())["packages"]
+    locked = yaml.safe_load((project / "package-lock.yml").read_text(encoding="utf-8"))["packages"]
     return all(
         (project / "dbt_packages" / package["name"] / "dbt_project.yml").is_file()
         for package in locked
@@ -86,12 +86,18 @@ def _install_from_hub(project: Path) -> None:
             shutil.copyfile(project / name, folder / name)
         (folder / "dbt_project.yml").write_text(
             "name: value_props_packages\nprofile: value_props\n"
-            "flags: {send_anonymous_usage_stats: false}\n"
+            "flags: {send_anonymous_usage_stats: false}\n",
+            encoding="utf-8",
         )
         command = [sys.executable, "-m", "dbt.cli.main", "deps", "--project-dir", scratch]
         profiles = ["--profiles-dir", str(project / "profiles")]
         answer = subprocess.run(  # nosec B603
-            [*command, *profiles], capture_output=True, text=True, check=False, cwd=scratch
+            [*command, *profiles],
+            capture_output=True,
+            errors="replace",
+            check=False,
+            cwd=scratch,
+            encoding="utf-8",
         )
         if answer.returncode:
             last_lines = "\n".join(answer.stdout.strip().splitlines()[-3:])

@@ -15,7 +15,7 @@ from dbt.cli.main import dbtRunner
 
 def main() -> None:
     """Answer until the input ends."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:
         outcome = dbtRunner().invoke(json.loads(line))

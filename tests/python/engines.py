@@ -64,7 +64,7 @@ class Engine:
         self.dbt.stdin.write(json.dumps(arguments) + "\n")
         self.dbt.stdin.flush()
         answer = self.dbt.stdout.readline()
-        assert answer == "true\n", (self.folder / "dbt.log").read_text()
+        assert answer == "true\n", (self.folder / "dbt.log").read_text(encoding="utf-8")
 
     def differences(self, database: Path) -> dict[str, int]:
         """Rows of each table that DuckDB or this engine has alone; nothing where they agree."""
@@ -167,15 +167,16 @@ def _dbt_on(
     python: Path, folder: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
     """The server of dbt for as long as the block lasts; what it says is in dbt.log."""
-    with (folder / "dbt.log").open("w") as log:
+    with (folder / "dbt.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             [str(python), str(Path(__file__).with_name("dbt_server.py"))],
             env={**os.environ, **environment},
             cwd=folder,
-            text=True,
+            errors="replace",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
+            encoding="utf-8",
         )
         with process:
             yield process
@@ -187,11 +188,11 @@ def _running(
 ) -> Iterator[None]:
     """A process for as long as the block lasts."""
     variables = {**os.environ, **(environment or {})}
-    with log.open("w") as output:
+    with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(command, env=variables, stdout=output, stderr=output)
         try:
             yield
-            assert process.poll() is None, log.read_text()
+            assert process.poll() is None, log.read_text(encoding="utf-8")
         finally:
             process.terminate()
             process.wait(timeout=START_SECONDS)

@@ -79,7 +79,9 @@ class S3Server:
             )
         until = time.monotonic() + START_SECONDS
         while not self._is_ready():
-            assert time.monotonic() < until, (self.folder / "log").read_text()[-2000:]
+            assert time.monotonic() < until, (self.folder / "log").read_text(encoding="utf-8")[
+                -2000:
+            ]
             time.sleep(0.2)
 
     def stop(self) -> None:
@@ -123,7 +125,8 @@ def stop_in_an_upload(
         cwd=Path(__file__).parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
+        errors="replace",
+        encoding="utf-8",
     ) as process:
         assert process.stdout
         assert process.stdout.readline() == "uploaded\n"

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -142,7 +143,9 @@ def test_a_wrong_setting_is_named(name: str, text: str) -> None:
 
 def test_a_stopped_job_ends_its_process_and_tells_its_output(tmp_path: Path) -> None:
     script = tmp_path / "slow"
-    script.write_text("#!/bin/bash\necho step=start run_id=some-run\nexec sleep 60\n")
+    script.write_text(
+        "#!/bin/bash\necho step=start run_id=some-run\nexec sleep 60\n", encoding="utf-8"
+    )
     script.chmod(0o755)
     lines: list[str] = []
     slow = job.Job([str(script)], dict(os.environ), lines.append)
@@ -217,8 +220,9 @@ def shape(home: Path, **environ: str) -> dict[str, Any]:
         [BIN / "python", "-c", SHAPE, FOLDER / "dags"],
         env={"PATH": os.environ["PATH"], "AIRFLOW_HOME": str(home), **environ},
         capture_output=True,
-        text=True,
+        errors="replace",
         check=False,
+        encoding="utf-8",
     )
     [line] = [line for line in answer.stdout.splitlines() if line.startswith("SHAPE")] or [""]
     assert line, answer.stderr
@@ -413,7 +417,7 @@ class Airflow:
     @property
     def password(self) -> str:
         path = Path(self.environ["AIRFLOW_HOME"]) / "simple_auth_manager_passwords.json.generated"
-        password: str = json.loads(path.read_text())["admin"]
+        password: str = json.loads(path.read_text(encoding="utf-8"))["admin"]
         return password
 
     def call(self, method: str, path: str, **body: Any) -> Any:
@@ -476,9 +480,10 @@ def command(environ: Mapping[str, str], *arguments: str) -> None:
         [BIN / "airflow", *arguments],
         env=environ,
         capture_output=True,
-        text=True,
+        errors="replace",
         check=False,
         timeout=600,
+        encoding="utf-8",
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
@@ -492,9 +497,9 @@ def shifted_raw(folder: Path, last: datetime.date) -> Path:
         text = re.sub(
             r"2020-1\d-\d\d",
             lambda match: (datetime.date.fromisoformat(match[0]) + by).isoformat(),
-            path.read_text(),
+            path.read_text(encoding="utf-8"),
         )
-        (folder / path.name).write_text(text)
+        (folder / path.name).write_text(text, encoding="utf-8")
     return folder
 
 
@@ -530,7 +535,9 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
         }
         command = folder / "value-props"
         command.write_text(
-            f'#!/bin/sh\nexec {sys.executable} -c "from value_props.cli import main; main()" "$@"\n'
+            f"#!/bin/sh\nexec {shlex.quote(sys.executable)}"
+            ' -c "from value_props.cli import main; main()" "$@"\n',
+            encoding="utf-8",
         )
         command.chmod(0o755)
         environ = {
@@ -557,8 +564,9 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
             [FOLDER / "up"],
             env=environ,
             stdout=subprocess.PIPE,
-            text=True,
+            errors="replace",
             start_new_session=True,
+            encoding="utf-8",
         )
         running.callback(_stop, up)
         url = f"http://127.0.0.1:{port}"
@@ -670,7 +678,9 @@ def test_each_model_and_test_of_the_run_is_a_task(
     airflow: Airflow, scheduled: dict[str, Any]
 ) -> None:
     run_id = (airflow.out / "current").readlink().name
-    report = json.loads((airflow.out / "quality" / run_id / "report.json").read_text())
+    report = json.loads(
+        (airflow.out / "quality" / run_id / "report.json").read_text(encoding="utf-8")
+    )
     models = [item["name"] for item in report["datasets"] if item["kind"] != "source"]
     states = airflow.states(scheduled)
     assert states["model"] == Counter(success=len(models))
@@ -706,7 +716,9 @@ def test_a_run_of_a_past_week_is_kept_and_replaces_nothing(
     assert contents(airflow.out) == older["before"]
     assert len(airflow.asset_events()) == 1
     ends = [
-        json.loads((folder / "manifest.json").read_text())["parameters"]["as_of_date"]
+        json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["parameters"][
+            "as_of_date"
+        ]
         for folder in (airflow.out / "runs").iterdir()
     ]
     assert str(airflow.sunday - weeks * WEEK) in ends
@@ -794,7 +806,7 @@ def test_a_build_that_is_stopped_by_hand_ends_and_harms_nothing(
     run_id = airflow.trigger(as_of_date=str(airflow.sunday))
     begun = airflow.out / ".work" / "begun.json"
     wait_for(begun.exists, 180, "build")
-    stopped = json.loads(begun.read_text())["run_id"]
+    stopped = json.loads(begun.read_text(encoding="utf-8"))["run_id"]
     [process] = [p for p in psutil.process_iter() if _is_build_to(airflow.out, p)]
     path = f"/dags/value_props/dagRuns/{run_id}/taskInstances/build"
     airflow.call("PATCH", path, new_state="failed")

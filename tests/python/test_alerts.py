@@ -32,7 +32,7 @@ from value_props.logs import logger
 SECRET = "T0-secret-B0"
 RAW_MARK = "raw-row-mark"
 PAGE = Path("/reports/20201201T000000Z-abcdef/report.html")
-SCHEMA = json.loads((ROOT / "value_props" / "report.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "value_props" / "report.schema.json").read_text(encoding="utf-8"))
 LIMIT_SECONDS = 0.6
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -144,7 +144,8 @@ def report_of(
             "status": status,
             "exit_code": 0 if is_published else 1,
             "is_made_current": is_published,
-            "raw_path": "data/raw",
+            "raw_path": "/data/raw",
+            "is_sample_data": False,
             "parameters": {},
             "git_commit": None,
             "versions": {},
@@ -158,6 +159,7 @@ def report_of(
         },
         "problems": problems or [],
         "warnings": warnings or [],
+        "ignored_files": [],
         "seconds": {},
         "rows_in_mart": 10,
         "tests": {},

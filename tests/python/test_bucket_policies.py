@@ -22,7 +22,7 @@ ACTIONS = {
 
 
 def statements(name: str) -> list[dict[str, Any]]:
-    policy = json.loads((FOLDER / name).read_text())
+    policy = json.loads((FOLDER / name).read_text(encoding="utf-8"))
     assert policy["Version"] == "2012-10-17"
     found: list[dict[str, Any]] = policy["Statement"]
     return found
@@ -34,7 +34,9 @@ def actions(statement: dict[str, Any]) -> set[str]:
 
 
 def calls(*modules: str) -> set[str]:
-    code = "".join((ROOT / "value_props" / module).read_text() for module in modules)
+    code = "".join(
+        (ROOT / "value_props" / module).read_text(encoding="utf-8") for module in modules
+    )
     return set(re.findall(r"\bobstore\.(\w+)\(", code))
 
 

@@ -103,7 +103,7 @@ def test_a_build_over_buckets_is_one_over_folders(
     monkeypatch.setenv("VALUE_PROPS_OUT", str(tmp_path / "out"))
     # Make passes an empty text for what is not given.
     assert value_props("build", "--raw", "", *PARAMETERS).returncode == 0
-    here = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    here = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     there = manifest()
     outputs = {output["name"]: output for output in there["outputs"]}
     for name in ("final.csv", "final.parquet"):
@@ -242,7 +242,7 @@ def test_an_out_path_that_cannot_be_opened_is_told_and_recorded(
     assert alert["event"] == "failed"
     assert "the credentials are refused" in alert["findings"][0]
     folder = place_of(OUT.address, "out").folder
-    assert "value_props_run_exit_code 2.0" in (folder / "metrics.prom").read_text()
+    assert "value_props_run_exit_code 2.0" in (folder / "metrics.prom").read_text(encoding="utf-8")
     # The next run brings the record up.
     with RemoteOut(OUT, OutPath(folder)).opened("next"):
         pass
@@ -354,8 +354,9 @@ def test_plain_dbt_reads_a_bucket(first: Answer, tmp_path: Path) -> None:
         cwd=ROOT,
         env={**os.environ, "VALUE_PROPS_DEV_DB": str(tmp_path / "dev.duckdb")},
         capture_output=True,
-        text=True,
+        errors="replace",
         check=False,
+        encoding="utf-8",
     )
     assert answer.returncode == 0, answer.stdout
     with duckdb.connect(str(tmp_path / "dev.duckdb")) as connection:

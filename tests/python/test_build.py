@@ -81,7 +81,7 @@ def test_published_files_hold_the_mart_of_the_reference(published: Path) -> None
 
 def test_report_prints_what_a_run_recorded(published: Path) -> None:
     [record] = (published / "quality").iterdir()
-    expected = json.loads((record / "report.json").read_text())
+    expected = json.loads((record / "report.json").read_text(encoding="utf-8"))
     for arguments in ((), (record.name,)):
         answer = value_props("report", *arguments, "--out", published)
         assert json.loads(answer.stdout) == expected
@@ -93,7 +93,7 @@ def test_report_prints_what_a_run_recorded(published: Path) -> None:
 def test_published_files_are_read_only_and_described(published: Path) -> None:
     for name in REPORT.stable_names:
         assert (published / name).stat().st_mode & 0o777 == 0o444
-    manifest = json.loads((published / "manifest.json").read_text())
+    manifest = json.loads((published / "manifest.json").read_text(encoding="utf-8"))
     for output in manifest["outputs"]:
         assert contents(published)[output["name"]] == output["sha256"]
     for row in manifest["inputs"]:
@@ -125,7 +125,7 @@ def test_published_file_holds_the_history_up_to_its_own_run(published: Path) -> 
     shares = {name: counts[name] / len(expected) for name in sorted(counts)}
     assert profiles == [(len(expected), sum(row[11] for row in expected), shares)]
     assert sources == [("pays", 756, 100), ("prints", 509, 61), ("taps", 51, 25)]
-    manifest = json.loads((published / "manifest.json").read_text())
+    manifest = json.loads((published / "manifest.json").read_text(encoding="utf-8"))
     assert tests == sum(manifest["tests"].values())
 
 
@@ -190,7 +190,7 @@ def test_dirty_data_is_refused_and_the_published_files_stay(out: Path) -> None:
 def test_dirty_data_is_published_where_it_is_accepted(tmp_path: Path) -> None:
     answer = build(tmp_path / "out", "--max-quarantine-rate", "1", raw=DIRTY)
     assert answer.returncode == 0, answer.stderr
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     parameters = Parameters(
         run_date=datetime.date.fromisoformat(RUN_DATE), max_quarantine_rate=Decimal(1)
     )
@@ -221,7 +221,7 @@ def stopped(out: Path, number: signal.Signals, step: str, pause: float = 0.0) ->
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    while not log.exists() or f"step={step} " not in log.read_text():
+    while not log.exists() or f"step={step} " not in log.read_text(encoding="utf-8"):
         assert process.poll() is None
         time.sleep(0.02)
     time.sleep(pause)
@@ -265,7 +265,8 @@ def test_a_second_run_is_told_who_holds_the_lock(out: Path) -> None:
         ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
-        text=True,
+        errors="replace",
+        encoding="utf-8",
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
@@ -286,9 +287,9 @@ def test_an_older_week_becomes_current_only_if_asked(out: Path) -> None:
     assert "--make-current" in answer.stdout
     assert contents(out) == before
     assert build(out, *older, "--make-current").returncode == 0
-    assert json.loads((out / "manifest.json").read_text())["report_weeks"][0]["iso_week"] == (
-        "2020-W47"
-    )
+    assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["report_weeks"][0][
+        "iso_week"
+    ] == ("2020-W47")
     first_run = sorted(path.name for path in (out / "runs").iterdir())[0]
     answer = value_props("rollback", "--out", out, "--to", first_run)
     assert answer.returncode == 0, answer.stderr
@@ -327,8 +328,12 @@ def test_missing_days_fail_the_gate_and_name_the_parameters(tmp_path: Path) -> N
     raw = tmp_path / "raw"
     shutil.copytree(CLEAN, raw)
     taps = raw / "taps.json"
-    kept = [line for line in taps.read_text().splitlines() if '"2020-11-2' not in line]
-    taps.write_text("\n".join(line for line in kept if '"2020-11-30"' not in line) + "\n")
+    kept = [
+        line for line in taps.read_text(encoding="utf-8").splitlines() if '"2020-11-2' not in line
+    ]
+    taps.write_text(
+        "\n".join(line for line in kept if '"2020-11-30"' not in line) + "\n", encoding="utf-8"
+    )
     answer = build(tmp_path / "out", raw=raw)
     assert answer.returncode == 1
     assert "taps" in answer.stderr
@@ -367,7 +372,9 @@ def test_every_parameter_reaches_the_manifest(tmp_path: Path) -> None:
         *("--max-quarantine-rate", "0.5", "--allow-incomplete"),
     )
     assert answer.returncode == 0, answer.stderr
-    parameters = json.loads((tmp_path / "out" / "manifest.json").read_text())["parameters"]
+    parameters = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))[
+        "parameters"
+    ]
     assert parameters["as_of_date"] == "2020-11-25"
     assert parameters["week_rule"] == "latest"
     assert parameters["report_weeks"] == 2

@@ -30,7 +30,12 @@ VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?:(?P<kind>:?[-?])(?P<text>[^}]*))?\}"
 def run(*command: str | Path) -> str:
     """Run a tool; returns what it says, and fails with it."""
     answer = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT
+        [str(part) for part in command],
+        capture_output=True,
+        errors="replace",
+        check=False,
+        cwd=ROOT,
+        encoding="utf-8",
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
@@ -39,7 +44,7 @@ def run(*command: str | Path) -> str:
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
     """The compose file, its anchors resolved."""
-    found: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
+    found: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
     return found
 
 
@@ -52,7 +57,7 @@ def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def instructions(name: str) -> list[str]:
     """What follows each instruction of that name in the Dockerfile."""
-    text = DOCKERFILE.read_text().replace("\\\n", " ")
+    text = DOCKERFILE.read_text(encoding="utf-8").replace("\\\n", " ")
     return re.findall(rf"^{name}\s+(.+)$", text, re.M)
 
 
@@ -70,7 +75,7 @@ def environment(service: dict[str, Any]) -> dict[str, str]:
 
 def example() -> dict[str, str]:
     """The variables of .env.example."""
-    lines = (FOLDER / ".env.example").read_text().splitlines()
+    lines = (FOLDER / ".env.example").read_text(encoding="utf-8").splitlines()
     pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
     return {name: value for name, _, value in pairs}
 
@@ -79,7 +84,7 @@ def is_sent(path: str) -> bool:
     """Whether .dockerignore lets a path through: the last pattern that fits decides."""
     sent = True
     folders = [path, *(str(parent) for parent in Path(path).parents if str(parent) != ".")]
-    for line in (ROOT / ".dockerignore").read_text().splitlines():
+    for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
         if not line or line.startswith("#"):
             continue
         pattern = line.removeprefix("!")
@@ -114,7 +119,7 @@ def test_what_the_dockerfile_copies_exists_and_is_sent() -> None:
 
 def test_the_image_holds_what_the_project_needs() -> None:
     copied = " ".join(words for words in instructions("COPY") if "--from" not in words).split()
-    project = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
+    project = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))
     paths = [path for key, value in project.items() if key.endswith("-paths") for path in value]
     assert len(paths) > 4
     for path in [*paths, "value_props", "profiles", "packages", "package-lock.yml"]:
@@ -130,15 +135,15 @@ def test_what_is_private_is_not_sent(path: str) -> None:
 
 
 def test_the_image_runs_the_python_of_the_project() -> None:
-    [image] = re.findall(r"^FROM (\S+) AS pinned$", DOCKERFILE.read_text(), re.M)
+    [image] = re.findall(r"^FROM (\S+) AS pinned$", DOCKERFILE.read_text(encoding="utf-8"), re.M)
     [version] = re.findall(r"/python:(\d+\.\d+)\.\d+-", image)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["project"]["requires-python"].startswith(f">={version},")
-    assert f"--python-version {version} " in (ROOT / "Makefile").read_text()
+    assert f"--python-version {version} " in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_the_image_runs_as_a_fixed_user_that_is_not_root() -> None:
-    stages = re.split(r"^FROM ", DOCKERFILE.read_text(), flags=re.M)
+    stages = re.split(r"^FROM ", DOCKERFILE.read_text(encoding="utf-8"), flags=re.M)
     final = [stage for stage in stages if "ENTRYPOINT" in stage]
     assert len(final) == 2
     for stage in final:
@@ -158,7 +163,10 @@ def test_every_image_has_a_tag_and_a_digest(services: dict[str, dict[str, Any]])
     foreign = [service["image"] for service in services.values() if service["image"] not in own]
     for service in services.values():
         assert service["image"] in foreign or service["pull_policy"] == "never"
-    images = [*foreign, *re.findall(r"^FROM (\S+) AS pinned$", DOCKERFILE.read_text(), re.M)]
+    images = [
+        *foreign,
+        *re.findall(r"^FROM (\S+) AS pinned$", DOCKERFILE.read_text(encoding="utf-8"), re.M),
+    ]
     assert len(images) == 6
     for image in images:
         assert re.fullmatch(r"[\w./-]+:[\w.-]*\d[\w.-]*@sha256:[0-9a-f]{64}", image), image
@@ -220,15 +228,15 @@ def test_what_is_mounted_from_the_repository_exists(services: dict[str, dict[str
         if build := service.get("build"):
             assert (FOLDER / build["context"]).resolve() == ROOT
             assert ROOT / build["dockerfile"] == DOCKERFILE
-            assert f"AS {build['target']}\n" in DOCKERFILE.read_text()
+            assert f"AS {build['target']}\n" in DOCKERFILE.read_text(encoding="utf-8")
             assert set(build["args"]) <= {words.partition("=")[0] for words in instructions("ARG")}
 
 
 def test_what_a_service_starts_is_in_its_image(services: dict[str, dict[str, Any]]) -> None:
-    started = re.findall(r"/app/(\S+?)[\],\s]", COMPOSE.read_text())
+    started = re.findall(r"/app/(\S+?)[\],\s]", COMPOSE.read_text(encoding="utf-8"))
     assert len(started) == 2
     for path in started:
-        assert f"COPY {path} {path}" in DOCKERFILE.read_text()
+        assert f"COPY {path} {path}" in DOCKERFILE.read_text(encoding="utf-8")
     assert (FOLDER / "airflow_init").stat().st_mode & stat.S_IXUSR
 
 
@@ -254,12 +262,12 @@ def test_services_can_do_little(services: dict[str, dict[str, Any]]) -> None:
 
 
 def test_every_variable_is_in_the_example_and_the_other_way_round() -> None:
-    found = {match["name"] for match in VARIABLE.finditer(COMPOSE.read_text())}
+    found = {match["name"] for match in VARIABLE.finditer(COMPOSE.read_text(encoding="utf-8"))}
     assert found == set(example())
 
 
 def test_no_secret_has_a_default(services: dict[str, dict[str, Any]]) -> None:
-    for match in VARIABLE.finditer(COMPOSE.read_text()):
+    for match in VARIABLE.finditer(COMPOSE.read_text(encoding="utf-8")):
         if SECRET.search(match["name"]):
             assert match["kind"] == ":?", match[0]
     for name, value in example().items():
@@ -277,15 +285,21 @@ def test_no_secret_has_a_default(services: dict[str, dict[str, Any]]) -> None:
     for value in values:
         # user:password@host
         assert not re.search(r"://[^/@]*:[^/@]+@", VARIABLE.sub("", value)), value
-    assert not re.search(r"^(ARG|ENV) .*(PASSWORD|SECRET|TOKEN)", DOCKERFILE.read_text(), re.M)
+    assert not re.search(
+        r"^(ARG|ENV) .*(PASSWORD|SECRET|TOKEN)", DOCKERFILE.read_text(encoding="utf-8"), re.M
+    )
 
 
 def test_hosts_in_the_configuration_are_services(services: dict[str, dict[str, Any]]) -> None:
-    scraped = yaml.safe_load((FOLDER / "prometheus.yml").read_text())["scrape_configs"]
+    scraped = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))[
+        "scrape_configs"
+    ]
     targets = [
         target for job in scraped for entry in job["static_configs"] for target in entry["targets"]
     ]
-    sources = yaml.safe_load((FOLDER / "grafana/datasources/prometheus.yml").read_text())
+    sources = yaml.safe_load(
+        (FOLDER / "grafana/datasources/prometheus.yml").read_text(encoding="utf-8")
+    )
     urls = [source["url"] for source in sources["datasources"]]
     told = [value for service in services.values() for value in environment(service).values()]
     urls += [value for value in told if re.match(r"(http|postgresql\S*)://", value)]
@@ -314,7 +328,7 @@ def test_the_stores_are_those_that_the_job_names(services: dict[str, dict[str, A
 
 
 def test_the_monitoring_is_the_one_that_is_shipped(services: dict[str, dict[str, Any]]) -> None:
-    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
+    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
     mounted = {
         target: (FOLDER / source).resolve()
         for name in ("prometheus", "grafana")
@@ -325,14 +339,14 @@ def test_the_monitoring_is_the_one_that_is_shipped(services: dict[str, dict[str,
     assert mounted[rules] == ROOT / "orchestration/monitoring/alert_rules.yml"
     [job] = [job for job in config["scrape_configs"] if job["job_name"] == "pushgateway"]
     assert job["honor_labels"] is True
-    [provider] = yaml.safe_load((FOLDER / "grafana/dashboards/value_props.yml").read_text())[
-        "providers"
-    ]
+    [provider] = yaml.safe_load(
+        (FOLDER / "grafana/dashboards/value_props.yml").read_text(encoding="utf-8")
+    )["providers"]
     dashboards = [path for target, path in mounted.items() if provider["options"]["path"] in target]
     assert dashboards == [ROOT / "orchestration/monitoring/dashboard.json"]
     assert "prometheus" in {
         variable.get("query")
-        for variable in json.loads(dashboards[0].read_text())["templating"]["list"]
+        for variable in json.loads(dashboards[0].read_text(encoding="utf-8"))["templating"]["list"]
     }
 
 
@@ -348,7 +362,9 @@ def test_a_new_env_file_has_every_secret_and_is_private(tmp_path: Path) -> None:
         assert stat.S_IMODE(target.stat().st_mode) == 0o600
     pairs = [
         dict(
-            line.split("=", 1) for line in path.read_text().splitlines() if not line.startswith("#")
+            line.split("=", 1)
+            for line in path.read_text(encoding="utf-8").splitlines()
+            if not line.startswith("#")
         )
         for path in (first, second)
     ]
@@ -360,7 +376,10 @@ def test_a_new_env_file_has_every_secret_and_is_private(tmp_path: Path) -> None:
             assert len(pairs[0][name]) >= 44, name
             assert pairs[0][name] != pairs[1][name], name
     again = subprocess.run(
-        [sys.executable, str(FOLDER / "write_env"), str(first)], capture_output=True, text=True
+        [sys.executable, str(FOLDER / "write_env"), str(first)],
+        capture_output=True,
+        errors="replace",
+        encoding="utf-8",
     )
     assert again.returncode != 0
     assert "remove it first" in again.stderr

@@ -47,7 +47,7 @@ class Demo:
     @property
     def passwords(self) -> dict[str, str]:
         """The variables of the file."""
-        lines = self.env_file.read_text().splitlines()
+        lines = self.env_file.read_text(encoding="utf-8").splitlines()
         return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
     def compose(self, *arguments: str) -> str:
@@ -61,13 +61,16 @@ class Demo:
         answer = subprocess.run(
             [*command, *arguments],
             capture_output=True,
-            text=True,
+            errors="replace",
             check=False,
             timeout=START_SECONDS,
+            encoding="utf-8",
         )
         if answer.returncode:
             logs = [*command, "logs", "--no-color", "--tail", "20"]
-            told = subprocess.run(logs, capture_output=True, text=True, check=False).stdout
+            told = subprocess.run(
+                logs, capture_output=True, errors="replace", check=False, encoding="utf-8"
+            ).stdout
             raise AssertionError(f"{answer.stdout}\n{answer.stderr}\n{told}"[-8000:])
         return answer.stdout
 
@@ -105,7 +108,7 @@ class Demo:
 def volumes() -> set[str]:
     """The names of all volumes of this engine."""
     command = ["docker", "volume", "ls", "--quiet"]
-    return set(subprocess.check_output(command, text=True).split())
+    return set(subprocess.check_output(command, errors="replace", encoding="utf-8").split())
 
 
 def asked(url: str, content: Any = None, headers: dict[str, str] | None = None) -> Any:
@@ -188,7 +191,9 @@ def test_prometheus_has_the_metrics_and_the_rules(demo: Demo, run_name: str) -> 
     waited_for("the exit code", lambda: value_of(exit_code) is not None, 60)
     assert value_of(exit_code) == 0
     groups = asked(f"{PROMETHEUS}/api/v1/rules")["data"]["groups"]
-    written = yaml.safe_load((ROOT / "orchestration/monitoring/alert_rules.yml").read_text())
+    written = yaml.safe_load(
+        (ROOT / "orchestration/monitoring/alert_rules.yml").read_text(encoding="utf-8")
+    )
     loaded = {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
     assert set(loaded) == {rule["alert"] for group in written["groups"] for rule in group["rules"]}
     assert set(loaded.values()) == {"ok"}
@@ -212,7 +217,9 @@ def test_grafana_shows_the_dashboard(demo: Demo) -> None:
         pytest.skip("Grafana has no stand-in")
     login = b64encode(f"admin:{demo.passwords['GRAFANA_ADMIN_PASSWORD']}".encode()).decode()
     headers = {"Authorization": f"Basic {login}"}
-    dashboard = json.loads((ROOT / "orchestration/monitoring/dashboard.json").read_text())
+    dashboard = json.loads(
+        (ROOT / "orchestration/monitoring/dashboard.json").read_text(encoding="utf-8")
+    )
     found = asked(f"{GRAFANA}/api/search?type=dash-db", headers=headers)
     assert [entry["title"] for entry in found] == [dashboard["title"]]
     [source] = asked(f"{GRAFANA}/api/datasources", headers=headers)
@@ -225,7 +232,7 @@ def test_a_stopped_build_ends_and_all_is_kept_for_the_next_start(demo: Demo, run
     demo.airflow(DAG, {"logical_date": None})
     waited_for("a build", lambda: "build" in demo.running_tasks(), RUN_SECONDS)
     demo.compose("down")
-    named = yaml.safe_load((FOLDER / "compose.yaml").read_text())["volumes"]
+    named = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))["volumes"]
     assert volumes() - demo.volumes_before <= {f"{PROJECT}_{name}" for name in named}
     demo.start()
     assert run_name in {run["dag_run_id"] for run in demo.airflow(DAG)["dag_runs"]}

@@ -38,20 +38,20 @@ class Machine:
     def __post_init__(self) -> None:
         (self.folder / "bin").mkdir()
         docker = self.folder / "bin" / "docker"
-        docker.write_text(DOCKER)
+        docker.write_text(DOCKER, encoding="utf-8")
         docker.chmod(0o755)
 
     @property
     def image(self) -> str | None:
         """What it runs."""
         path = self.folder / "state" / "image"
-        return path.read_text().strip() if path.exists() else None
+        return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
     @property
     def calls(self) -> list[str]:
         """How docker was called."""
         path = self.folder / "calls"
-        return path.read_text().splitlines() if path.exists() else []
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
     def deploy(self, image: str, pull: int = 0, run: int = 0) -> int:
         """Deploy an image whose docker ends so; returns the exit code of the script."""

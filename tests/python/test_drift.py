@@ -28,7 +28,11 @@ SOURCES = ("prints", "taps", "pays")
 
 def student_t(week_count: int) -> float:
     """The quantile that drift_of_numbers.sql knows for so many weeks."""
-    text = resources.files("value_props").joinpath("sql", "drift_of_numbers.sql").read_text()
+    text = (
+        resources.files("value_props")
+        .joinpath("sql", "drift_of_numbers.sql")
+        .read_text(encoding="utf-8")
+    )
     quantiles = {int(weeks): float(t) for weeks, t in re.findall(r"\((\d+), ([\d.]+)\)", text)}
     assert sorted(quantiles) == list(range(3, 13))
     return quantiles[week_count]

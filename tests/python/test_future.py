@@ -20,7 +20,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 
 def _before(name: str, day: str) -> bytes:
-    lines = (CLEAN / name).read_text().splitlines()
+    lines = (CLEAN / name).read_text(encoding="utf-8").splitlines()
     if name == "pays.csv":
         kept = [lines[0], *(line for line in lines[1:] if line[:10] < day)]
     else:

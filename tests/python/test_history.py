@@ -61,7 +61,7 @@ def publish(out: OutPath, run_id: str, is_made_current: bool = True) -> None:
         files = out.work / "files"
         files.mkdir()
         for name in REPORT.stable_names:
-            (files / name).write_text(run_id)
+            (files / name).write_text(run_id, encoding="utf-8")
         out.add_run(files, run_id)
         if is_made_current:
             out.switch_to(run_id)
@@ -88,7 +88,7 @@ def test_a_kill_at_any_step_neither_loses_nor_doubles_a_run(tmp_path: Path) -> N
         fail(out, "2")
         is_killed = is_killed_at(wanted, partial(publish, out, "3"))
         was_begun = (out.work / history.BEGUN).exists() or (out.history / "3").exists()
-        shown = (out.root / REPORT.stable_names[0]).read_text()
+        shown = (out.root / REPORT.stable_names[0]).read_text(encoding="utf-8")
         publish(out, "4")
         expected = [("1", "published"), ("2", "failed"), ("4", "published")]
         if was_begun:
@@ -188,7 +188,7 @@ def test_a_note_that_was_not_finished_is_no_run(tmp_path: Path) -> None:
     out = OutPath(tmp_path / "out")
     publish(out, "1")
     out.work.mkdir()
-    (out.work / f"{history.BEGUN}.draft").write_text(json.dumps({})[:1])
+    (out.work / f"{history.BEGUN}.draft").write_text(json.dumps({})[:1], encoding="utf-8")
     publish(out, "2")
     assert statuses(out) == [("1", "published"), ("2", "published")]
 

@@ -193,7 +193,7 @@ def test_each_model_starts_and_completes_under_the_run(passed: Built, out: Path)
     [run_folder] = (out / "runs").iterdir()
     tags = {tag["key"]: tag["value"] for tag in run["START"]["run"]["facets"]["tags"]["tags"]}
     assert tags["value_props_run_id"] == run_folder.name
-    manifest = json.loads((out / ".cache" / "dbt" / "manifest.json").read_text())
+    manifest = json.loads((out / ".cache" / "dbt" / "manifest.json").read_text(encoding="utf-8"))
     models = [name for name in manifest["nodes"] if name.startswith("model.")]
     assert models
     for name in models:
@@ -257,11 +257,11 @@ def test_a_skipped_test_is_neither_passed_nor_failed(run: lineage.DbtRun, tmp_pa
     target = tmp_path / "target"
     target.mkdir()
     shutil.copy(Path(run.target_path) / "manifest.json", target)
-    results = json.loads((Path(run.target_path) / "run_results.json").read_text())
+    results = json.loads((Path(run.target_path) / "run_results.json").read_text(encoding="utf-8"))
     name = "assert_value_props_keep_their_share"
     [test] = [item for item in results["results"] if item["unique_id"].endswith(f".{name}")]
     test.update(status="skipped", failures=None)
-    (target / "run_results.json").write_text(json.dumps(results))
+    (target / "run_results.json").write_text(json.dumps(results), encoding="utf-8")
     with receiving() as receiver:
         environ = {**without_openlineage(), "OPENLINEAGE_URL": receiver.url}
         assert lineage.emit(replace(run, target_path=str(target)), environ) > 100
@@ -278,7 +278,11 @@ def test_runs_name_the_same_datasets(passed: Built, failed: Built, out: Path) ->
 
 def test_no_raw_row_is_sent(failed: Built) -> None:
     text = json.dumps(failed.receiver.events)
-    lines = (FIXTURES / "dirty" / "pays.csv").read_text(errors="replace").splitlines()[1:]
+    lines = (
+        (FIXTURES / "dirty" / "pays.csv")
+        .read_text(errors="replace", encoding="utf-8")
+        .splitlines()[1:]
+    )
     assert len(lines) > 10
     assert not [line for line in lines if len(line) > 12 and line in text]
 
@@ -288,7 +292,7 @@ def test_the_key_is_sent_and_never_logged(passed: Built, out: Path) -> None:
     assert "step=lineage" in passed.log
     assert API_KEY not in passed.log
     [log] = (out / "runs").glob("*/run.log")
-    assert API_KEY not in log.read_text()
+    assert API_KEY not in log.read_text(encoding="utf-8")
 
 
 def test_a_config_file_names_the_receiver_and_results_of_older_runs_stay_untold(
@@ -296,7 +300,7 @@ def test_a_config_file_names_the_receiver_and_results_of_older_runs_stay_untold(
 ) -> None:
     with receiving() as receiver:
         config = tmp_path / "lineage.yml"
-        config.write_text(f"transport: {{type: http, url: '{receiver.url}'}}\n")
+        config.write_text(f"transport: {{type: http, url: '{receiver.url}'}}\n", encoding="utf-8")
         environ = {**without_openlineage(), "OPENLINEAGE_CONFIG": str(config)}
         later = replace(run, started_at="2999-01-01T00:00:00Z", is_passed=False)
         assert lineage.emit(later, environ) == 2
@@ -340,7 +344,12 @@ def test_nothing_is_imported_or_sent_unless_configured(
     monkeypatch.undo()
     code = "import sys, value_props.cli, value_props.build; print('openlineage' in sys.modules)"
     answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", code],
+        capture_output=True,
+        errors="replace",
+        check=True,
+        cwd=ROOT,
+        encoding="utf-8",
     )
     assert answer.stdout == "False\n"
 

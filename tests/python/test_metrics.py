@@ -30,7 +30,7 @@ from value_props.logs import logger
 ROOT = Path(__file__).resolve().parents[2]
 MONITORING = ROOT / "orchestration" / "monitoring"
 RULES = MONITORING / "alert_rules.yml"
-DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text())
+DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text(encoding="utf-8"))
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 SECRET = "hidden-word"
 
@@ -75,7 +75,8 @@ PUBLISHED: dict[str, Any] = {
         "status": "published",
         "exit_code": 0,
         "is_made_current": True,
-        "raw_path": "data/raw",
+        "raw_path": "/data/raw",
+        "is_sample_data": False,
         "parameters": {},
         "git_commit": None,
         "versions": {},
@@ -89,6 +90,7 @@ PUBLISHED: dict[str, Any] = {
     },
     "problems": [],
     "warnings": ["A file is empty"],
+    "ignored_files": [],
     "seconds": {"parse": 6.5, "dbt": 70.25},
     "rows_in_mart": 1234567,
     "tests": {"pass": 38, "warn": 1},
@@ -135,13 +137,18 @@ def promtool(*arguments: str | Path, text: str = "") -> subprocess.CompletedProc
     if shutil.which("promtool") is None:
         pytest.skip("promtool is not installed (Debian package prometheus)")
     return subprocess.run(
-        ["promtool", *map(str, arguments)], input=text, capture_output=True, text=True, check=False
+        ["promtool", *map(str, arguments)],
+        input=text,
+        capture_output=True,
+        errors="replace",
+        check=False,
+        encoding="utf-8",
     )
 
 
 @pytest.mark.parametrize("report", [PUBLISHED, FAILED])
 def test_the_reports_of_these_tests_are_as_agreed(report: dict[str, Any]) -> None:
-    schema = json.loads((ROOT / "value_props" / "report.schema.json").read_text())
+    schema = json.loads((ROOT / "value_props" / "report.schema.json").read_text(encoding="utf-8"))
     Draft202012Validator(schema).validate(report)
 
 
@@ -213,7 +220,7 @@ def test_a_reader_finds_a_whole_file_at_any_moment(tmp_path: Path) -> None:
     writer = threading.Thread(target=rewrite)
     writer.start()
     while not is_over.is_set():
-        assert path.read_text() in texts
+        assert path.read_text(encoding="utf-8") in texts
     writer.join()
 
 
@@ -229,7 +236,7 @@ def test_a_file_that_cannot_be_replaced_stays(
     monkeypatch.setattr(metrics, "sync", fail)
     with pytest.raises(OSError, match="full"):
         metrics.write("new\n", path)
-    assert path.read_text() == "old\n"
+    assert path.read_text(encoding="utf-8") == "old\n"
     # What node-exporter reads of the folder: it would tell a draft beside it as well.
     assert list(tmp_path.glob("*.prom")) == [path]
 
@@ -383,7 +390,7 @@ def test_an_endless_answer_is_not_read(log: pytest.LogCaptureFixture) -> None:
 
 
 def rules() -> list[dict[str, Any]]:
-    [group] = yaml.safe_load(RULES.read_text())["groups"]
+    [group] = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
     found: list[dict[str, Any]] = group["rules"]
     return found
 
@@ -399,7 +406,9 @@ def test_the_rules_fire_when_they_should() -> None:
 
 
 def test_each_rule_is_tested_firing_and_not_firing() -> None:
-    cases = yaml.safe_load((MONITORING / "alert_rules_test.yml").read_text())["tests"]
+    cases = yaml.safe_load((MONITORING / "alert_rules_test.yml").read_text(encoding="utf-8"))[
+        "tests"
+    ]
     tested = {
         (case["alertname"], bool(case["exp_alerts"]))
         for test in cases
@@ -440,7 +449,9 @@ def test_every_panel_shows_something_of_a_published_run(tmp_path: Path) -> None:
         ],
     }
     path = tmp_path / "panels_test.yml"
-    path.write_text(yaml.safe_dump({"evaluation_interval": "1m", "tests": [case]}))
+    path.write_text(
+        yaml.safe_dump({"evaluation_interval": "1m", "tests": [case]}), encoding="utf-8"
+    )
     result = promtool("test", "rules", path)
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -473,7 +484,9 @@ def test_the_dashboard_takes_whatever_data_source_it_is_given() -> None:
 
 
 def test_the_readme_tells_of_every_metric_and_its_labels() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| ([\w, ]*)\|", (MONITORING / "README.md").read_text(), re.M)
+    rows = re.findall(
+        r"^\| `(\w+)` \| ([\w, ]*)\|", (MONITORING / "README.md").read_text(encoding="utf-8"), re.M
+    )
     described = {f"value_props_{name}": set(re.findall(r"\w+", labels)) for name, labels in rows}
     assert described == {
         family.name: {label for sample in family.samples for label in sample.labels}

@@ -547,15 +547,15 @@ def write_project(folder: Path, packages: Path, verdicts: tuple[str, ...]) -> No
         (folder / name).mkdir()
     for package in PACKAGES:
         (folder / "dbt_packages" / package).symlink_to((packages / package).resolve())
-    (folder / "dbt_project.yml").write_text(json.dumps(project))
-    (folder / "profiles.yml").write_text(json.dumps(profiles))
-    (folder / "models" / "_models.yml").write_text(json.dumps({"models": models}))
+    (folder / "dbt_project.yml").write_text(json.dumps(project), encoding="utf-8")
+    (folder / "profiles.yml").write_text(json.dumps(profiles), encoding="utf-8")
+    (folder / "models" / "_models.yml").write_text(json.dumps({"models": models}), encoding="utf-8")
     for table, sql in TABLES.items():
-        (folder / "models" / f"{table}.sql").write_text(sql)
+        (folder / "models" / f"{table}.sql").write_text(sql, encoding="utf-8")
     for rule, case in cases(*verdicts):
         if case.sql or case.verdict == "error":
             sql = case.sql or refused_call(rule, case)
-            (folder / "tests" / f"{case_name(rule, case)}.sql").write_text(sql)
+            (folder / "tests" / f"{case_name(rule, case)}.sql").write_text(sql, encoding="utf-8")
 
 
 def build(folder: Path) -> dict[str, Outcome]:

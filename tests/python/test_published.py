@@ -44,7 +44,7 @@ def publish(out: OutPath, run_id: str) -> None:
     for name in names_of(out.edition):
         path = files / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(run_id)
+        path.write_text(run_id, encoding="utf-8")
     out.add_run(files, run_id)
     out.switch_to(run_id)
     out.prune()
@@ -53,7 +53,7 @@ def publish(out: OutPath, run_id: str) -> None:
 def shown(out: OutPath) -> list[str]:
     """The runs that the stable names show, in their order; a name that shows none is left out."""
     paths = [out.root / name for name in names_of(out.edition)]
-    return [path.read_text() for path in paths if path.exists()]
+    return [path.read_text(encoding="utf-8") for path in paths if path.exists()]
 
 
 def is_killed_at(wanted: int, action: Callable[[], None]) -> bool:

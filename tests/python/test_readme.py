@@ -16,12 +16,12 @@ ENGLISH, SPANISH = ROOT / "README.md", ROOT / "README.es.md"
 
 def first_screen(path: Path) -> str:
     """What stands before the second heading."""
-    return path.read_text().partition("\n## ")[0]
+    return path.read_text(encoding="utf-8").partition("\n## ")[0]
 
 
 def section(path: Path, heading: str) -> str:
     """What stands below a heading."""
-    return path.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return path.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
 def commands(text: str) -> set[str]:
@@ -62,9 +62,13 @@ def test_both_readmes_tell_the_same_below_a_heading(
 
 
 def test_the_table_of_the_benchmark_is_that_of_its_figures() -> None:
-    [text] = re.findall("<!-- bench -->\n(.*?)<!-- /bench -->", ENGLISH.read_text(), re.DOTALL)
+    [text] = re.findall(
+        "<!-- bench -->\n(.*?)<!-- /bench -->", ENGLISH.read_text(encoding="utf-8"), re.DOTALL
+    )
     table = text.splitlines()[2:]
-    scales = json.loads((ROOT / "benchmarks" / "results.json").read_text())["scales"]
+    scales = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))[
+        "scales"
+    ]
     assert len(table) == len(scales) > 0
     for row, (scale, figures) in zip(table, scales.items(), strict=True):
         ratios = (figures["build_to_polars"], figures["sql_to_bare_scan"])
@@ -75,12 +79,13 @@ def test_the_table_of_the_benchmark_is_that_of_its_figures() -> None:
 
 @pytest.mark.parametrize("path", [ENGLISH, SPANISH], ids=["english", "spanish"])
 def test_what_a_readme_names_exists(path: Path) -> None:
-    text = path.read_text()
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    text = path.read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
     assert set(re.findall(r"(?:^    |`)make ([a-z-]+)", text, re.M)) <= targets
     assert set(re.findall(r"(?:^    |`)value-props ([a-z]+)", text, re.M)) <= set(cli.commands)
     code = "".join(
-        file.read_text() for file in [*ROOT.glob("value_props/*.py"), *ROOT.glob("profiles/*.yml")]
+        file.read_text(encoding="utf-8")
+        for file in [*ROOT.glob("value_props/*.py"), *ROOT.glob("profiles/*.yml")]
     )
     for variable in set(re.findall(r"\bVALUE_PROPS_[A-Z_]+\b", text)):
         assert variable in code, variable
@@ -94,9 +99,9 @@ def test_what_a_readme_names_exists(path: Path) -> None:
 
 def test_the_settings_of_airflow_are_those_of_its_dag() -> None:
     folder = ROOT / "orchestration" / "airflow"
-    table = re.findall(r"^\| (`.*?`) \|", (folder / "README.md").read_text(), re.M)
+    table = re.findall(r"^\| (`.*?`) \|", (folder / "README.md").read_text(encoding="utf-8"), re.M)
     told = {name for row in table for name in names(row) if name.startswith("VALUE_PROPS_")}
-    code = (folder / "dags" / "value_props_job.py").read_text()
+    code = (folder / "dags" / "value_props_job.py").read_text(encoding="utf-8")
     assert told == set(re.findall(r'environ(?:\.get\(|, )"(VALUE_PROPS_[A-Z_]+)"', code))
 
 

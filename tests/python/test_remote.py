@@ -46,12 +46,14 @@ def publish(folder: Path, prefix: str, run_id: str, lake: str = LAKE) -> None:
         files.mkdir(parents=True)
         names = [name for name in names_of(REPORT) if name != MANIFEST]
         for name in names:
-            (files / name).write_text(run_id)
+            (files / name).write_text(run_id, encoding="utf-8")
         outputs = [{"name": name, "path": name} for name in names]
-        (files / MANIFEST).write_text(json.dumps({"run_id": run_id, "outputs": outputs}))
+        (files / MANIFEST).write_text(
+            json.dumps({"run_id": run_id, "outputs": outputs}), encoding="utf-8"
+        )
         record = remote.out.work / history.RECORD
         record.mkdir()
-        (record / "runs.parquet").write_text(run_id)
+        (record / "runs.parquet").write_text(run_id, encoding="utf-8")
         try:
             remote.upload_run(files, run_id)
             remote.out.add_run(files, run_id)

@@ -194,6 +194,7 @@ class Job:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            encoding="utf-8",
         )
         try:
             for line in self._process.stdout or ():
@@ -225,8 +226,9 @@ class Job:
             env=dict(self.environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            errors="replace",
             check=False,
+            encoding="utf-8",
         )
         if answer.returncode:
             self.log(answer.stderr.strip())
