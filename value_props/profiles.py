@@ -160,7 +160,7 @@ TABLES = (
             Column("clicked_prints", "BIGINT", "Those that were clicked."),
             Column("taps", "BIGINT", "Taps up to the cut-off."),
             Column("payments", "BIGINT", "Payments up to the cut-off."),
-            Column("amount", "DECIMAL(18, 2)", "Money paid, in the currency of the app."),
+            Column("amount", "DECIMAL(38, 2)", "Money paid, in the currency of the app."),
             Column(
                 "is_complete_week",
                 "BOOLEAN",

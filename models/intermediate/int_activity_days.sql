@@ -24,5 +24,5 @@ select
     cast(prints as bigint) as prints,
     cast(taps as bigint) as taps,
     cast(payments as bigint) as payments,
-    cast(amount as decimal(18, 2)) as amount
+    cast(amount as decimal(38, 2)) as amount
 from summed

@@ -37,7 +37,7 @@ summed as (
         cast(sum(activity.view_count) as bigint) as prior_views,
         cast(sum(activity.click_count) as bigint) as prior_clicks,
         cast(sum(activity.payment_count) as bigint) as prior_payments,
-        cast(sum(activity.amount) as decimal(18, 2)) as prior_amount
+        cast(sum(activity.amount) as decimal(38, 2)) as prior_amount
     from activity
     inner join lookbacks
         on
@@ -48,4 +48,21 @@ summed as (
     group by lookbacks.user_id, lookbacks.value_prop, lookbacks.lookback_end_date
 )
 
-select * from summed
+select
+    user_id,
+    value_prop,
+    lookback_end_date,
+    prior_views,
+    prior_clicks,
+    prior_payments,
+    case
+        when prior_amount < 10000000000000000 then cast(prior_amount as decimal(18, 2))
+        else {{ fail_with(
+            "'The payments of user ' || cast(user_id as string) || ' with value prop '"
+            ~ " || value_prop || ' before ' || cast(lookback_end_date as string)"
+            ~ " || ' come to ' || cast(prior_amount as string)"
+            ~ " || ', and prior_amount holds less than 10^16."
+            ~ " Have these payments corrected, or look back over fewer weeks'"
+        ) }}
+    end as prior_amount
+from summed

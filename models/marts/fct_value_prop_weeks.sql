@@ -86,6 +86,6 @@ select
     cast(taps as bigint) as taps,
     cast(taps - clicked_prints as bigint) as orphan_taps,
     cast(payments as bigint) as payments,
-    cast(amount as decimal(18, 2)) as amount,
+    cast(amount as decimal(38, 2)) as amount,
     is_complete_week
 from joined

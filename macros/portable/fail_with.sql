@@ -1,0 +1,14 @@
+{#- An expression that stops the query with a message, a SQL expression of type string. -#}
+{% macro fail_with(message) %}
+    {{ return(adapter.dispatch('fail_with')(message)) }}
+{% endmacro %}
+
+
+{% macro duckdb__fail_with(message) -%}
+    error({{ message }})
+{%- endmacro %}
+
+
+{% macro spark__fail_with(message) -%}
+    raise_error({{ message }})
+{%- endmacro %}
