@@ -10,16 +10,16 @@
         'lookback_weeks': {'default': '3', 'kind': 'integer', 'from': 1, 'to': 104},
         'lookback_anchor': {'default': 'week', 'choices': ['week', 'print']},
         'max_quarantine_rate': {'default': '0.01', 'kind': 'rate', 'from': 0, 'to': 1},
-        'allow_incomplete': {'default': 'false', 'choices': ['true', 'false']},
+        'allow_incomplete': {'default': 'false', 'kind': 'switch'},
     } -%}
     {%- set rule = rules[name] -%}
     {%- set given = var(name) -%}
     {%- set text = (given if given is not none else '') | string -%}
-    {%- if 'choices' in rule and text in ['True', 'False'] -%}
-        {%- set text = text | lower -%}
-    {%- endif -%}
     {%- set text = text or rule['default'] -%}
     {%- if not execute or text == '' or is_allowed_value(text, rule) -%}
+        {%- if rule['kind'] == 'switch' -%}
+            {{ return('true' if text | lower in switches_on() else 'false') }}
+        {%- endif -%}
         {{ return(text) }}
     {%- endif -%}
     {%- do exceptions.raise_compiler_error(
@@ -29,10 +29,22 @@
 {% endmacro %}
 
 
+{% macro switches_on() %}
+    {{ return(['1', 'true', 'yes', 'on']) }}
+{% endmacro %}
+
+
+{% macro switches_off() %}
+    {{ return(['0', 'false', 'no', 'off']) }}
+{% endmacro %}
+
+
 {% macro is_allowed_value(text, rule) %}
     {%- set re = modules.re -%}
     {%- if 'choices' in rule -%}
         {{ return(text in rule['choices']) }}
+    {%- elif rule['kind'] == 'switch' -%}
+        {{ return(text | lower in switches_on() + switches_off()) }}
     {%- elif rule['kind'] == 'integer' -%}
         {{ return(
             re.fullmatch('[0-9]{1,9}', text) is not none
@@ -66,6 +78,8 @@
         {{ return('a whole number from ' ~ rule['from'] ~ ' to ' ~ rule['to']) }}
     {%- elif rule['kind'] == 'rate' -%}
         {{ return('a decimal number from 0 to 1, such as 0.01') }}
+    {%- elif rule['kind'] == 'switch' -%}
+        {{ return('1, true, yes or on; or 0, false, no or off') }}
     {%- endif -%}
     {{ return('a calendar date written YYYY-MM-DD') }}
 {% endmacro %}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,25 @@ def opened(path: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
+
+
+def parquet_rows(
+    paths: Sequence[Path | str], *, is_by_name: bool = False, is_numbered: bool = False
+) -> str:
+    """SQL that reads Parquet files, with every option that changes what is read.
+
+    Args:
+        paths: of the files; no character of them is a wildcard, and no folder `key=value` is a
+            column.
+        is_by_name: files may lack columns that others have.
+        is_numbered: with the column file_row_number.
+    """
+    listed = ", ".join(literal(glob.escape(str(path))) for path in paths)
+    return (
+        f"read_parquet([{listed}], hive_partitioning = false,"
+        f" union_by_name = {str(is_by_name).lower()},"
+        f" file_row_number = {str(is_numbered).lower()})"
+    )
 
 
 def carry_over_snapshots(published: Path, database: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from value_props.database import literal, opened
+from value_props.database import opened, parquet_rows
 from value_props.published import OutPath
 
 KEY = "print_id"
@@ -29,10 +29,8 @@ def changes(out: OutPath, before: str, after: str) -> list[dict[str, Any]]:
         out.check_kept(run_id)
     with opened(None) as connection:
         for name, run_id in {"before": before, "after": after}.items():
-            path = literal(out.runs / run_id / out.edition.mart)
-            connection.execute(
-                f"create view {name}_rows as from read_parquet({path}, hive_partitioning = false)"
-            )
+            files = sorted((out.runs / run_id).glob(out.edition.mart))
+            connection.execute(f"create view {name}_rows as from {parquet_rows(files)}")
         described = connection.execute("describe after_rows").fetchall()
         columns = [name for name, *_ in described if name != KEY]
         counted = ", ".join(

@@ -5,24 +5,26 @@
       rolled_back       an empty file: the run was current, and an older one is now
 
 A folder is written in the work folder of its run and then renamed, so it is whole or not
-there. A run that is killed leaves its begun.json behind; whoever takes the lock next settles
-what became of it. So each run that began is recorded once.
+there. A run that is killed, or that could not write its record, leaves its begun.json behind;
+the next run settles what became of it. So each run that began is recorded once.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from value_props.database import WINDOW_QUERY, literal, opened, rows_of
+from value_props.database import WINDOW_QUERY, literal, opened, parquet_rows, rows_of
 from value_props.errors import ValuePropsError
+from value_props.lock import is_held
 from value_props.manifest import utc_now
 from value_props.profiles import TABLES, Table
 from value_props.project import NodeOutcome
@@ -31,6 +33,9 @@ from value_props.published import OutPath, remove_tree, sync
 BEGUN = "begun.json"
 RECORD = "record"
 ROLLED_BACK = "rolled_back"
+# Room in a note for what becomes of the run; six bytes for each character of its problem.
+NOTE_BYTES = 4096
+PROBLEM_LENGTH = 600
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,37 @@ class Ended:
 def begin(out: OutPath, begun: Begun) -> None:
     """Leave a note of a run in its work folder. Call it under the lock, after settle."""
     draft = out.work / f"{BEGUN}.draft"
-    draft.write_text(json.dumps(asdict(begun)))
+    draft.write_bytes(json.dumps(asdict(begun)).encode() + b"\n" + b" " * NOTE_BYTES)
     sync(draft)
     draft.rename(out.work / BEGUN)
+
+
+def note_end(out: OutPath, ended: Ended) -> None:
+    """Add to the note of a run what became of it, in bytes that it has already.
+
+    So it is known even where a full disk keeps the record from being written.
+    """
+    problem = (ended.problem or "")[:PROBLEM_LENGTH]
+    text = json.dumps(asdict(replace(ended, problem=problem or None))).encode()
+    with (out.work / BEGUN).open("r+b") as note:
+        note.readline()
+        # Between a read and a write a file has to be told where it is.
+        note.seek(note.tell())
+        note.write(text.ljust(NOTE_BYTES))
+        note.flush()
+        os.fsync(note.fileno())
+
+
+def _unsettled(out: OutPath) -> tuple[Begun, Ended] | None:
+    """What the note of a run says that ended without a record, or has not ended yet."""
+    try:
+        begun_text, _, ended_text = (out.work / BEGUN).read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    begun = Begun(**json.loads(begun_text))
+    if ended_text.strip():
+        return begun, Ended(**json.loads(ended_text))
+    return begun, Ended("killed", problem="The run was killed")
 
 
 def stage(
@@ -134,7 +167,7 @@ def is_recorded(out: OutPath, run_id: str) -> bool:
     The files are switched to once the record of a published run is staged, so where they are
     the current ones, that record holds.
     """
-    if (out.history / run_id).exists():
+    if has_record(out, run_id):
         return True
     if out.current_run_id() == run_id:
         commit(out, run_id)
@@ -143,16 +176,20 @@ def is_recorded(out: OutPath, run_id: str) -> bool:
     return False
 
 
+def has_record(out: OutPath, run_id: str) -> bool:
+    """Whether the record of a run is part of the history."""
+    return (out.history / run_id).exists()
+
+
 def settle(out: OutPath) -> None:
-    """Record what became of a killed run, and which runs were rolled back.
+    """Record what became of a run that left no record, and which runs were rolled back.
 
     Call it under the lock, before the work folder is swept.
     """
-    note = out.work / BEGUN
-    if note.exists():
-        begun = Begun(**json.loads(note.read_text()))
+    if unsettled := _unsettled(out):
+        begun, ended = unsettled
         if not is_recorded(out, begun.run_id):
-            stage(out, begun, Ended("killed", problem="The run was killed"))
+            stage(out, begun, ended)
             commit(out, begun.run_id)
     rolled_back = _rolled_back(out)
     for folder in _folders(out):
@@ -168,7 +205,7 @@ def last_status(out: OutPath) -> str | None:
     folders = _folders(out)
     if not folders:
         return None
-    path = literal(folders[-1] / "runs.parquet")
+    path = parquet_rows([folders[-1] / "runs.parquet"])
     with opened(None) as connection, suppress(duckdb.Error, IndexError):
         return str(rows_of(connection, f"select status from {path}")[0]["status"])  # nosec B608
     return None
@@ -199,11 +236,17 @@ def run_before(out: OutPath) -> str:
 
 
 def runs(out: OutPath, limit: int) -> list[dict[str, Any]]:
-    """The last runs, the newest first, with the columns of the table `runs` and some sums."""
+    """The last runs, the newest first, with the columns of the table `runs` and some sums.
+
+    It writes nothing: a run that left no record and is over is told by its note.
+    """
     with opened(None) as connection:
         _create_tables(connection)
         for table in TABLES:
             _insert_history(connection, table, out)
+            unsettled = _unsettled(out) if table.name == "runs" else None
+            if unsettled and not is_held(out.lock) and not has_record(out, unsettled[0].run_id):
+                _insert(connection, table, [_run_row(*unsettled, {})])
         return rows_of(connection, _SUMMARY, [limit])
 
 
@@ -256,8 +299,7 @@ def _insert_history(connection: duckdb.DuckDBPyConnection, table: Table, out: Ou
     files = [path for path in files if path.exists()]
     if not files:
         return
-    paths = ", ".join(map(literal, files))
-    known = f"read_parquet([{paths}], union_by_name = true)"
+    known = parquet_rows(files, is_by_name=True)
     if table.name == "runs":
         gone = ", ".join(map(literal, _rolled_back(out))) or "null"
         known = (
@@ -284,12 +326,13 @@ def _rolled_back(out: OutPath) -> set[str]:
 
 def _made_current(folders: Sequence[Path]) -> list[str]:
     """Of the runs with these records, those that became current, oldest first."""
-    paths = [str(path) for folder in folders if (path := folder / "runs.parquet").exists()]
+    paths = [path for folder in folders if (path := folder / "runs.parquet").exists()]
     if not paths:
         return []
     with opened(None) as connection:
         found = connection.execute(
-            "select run_id from read_parquet(?) where is_made_current order by run_id", [paths]
+            f"select run_id from {parquet_rows(paths)}"  # nosec B608
+            " where is_made_current order by run_id"
         ).fetchall()
     return [run_id for (run_id,) in found]
 

@@ -12,11 +12,10 @@ the files that the list names and no others: until the list is replaced they see
 
 from __future__ import annotations
 
-import glob
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +45,10 @@ _ROWS_QUERY = """
         {file_key} as file_key,
         coalesce(line_number, file_row_number + 1) as line_number,
         * exclude (line_number, file_row_number)
-    from read_parquet({path}, file_row_number = true)
+    from {rows}
     where coalesce(quarantine_reason <> 'header', event_date is not null)
 """
-_COUNTS_QUERY = "select {file_key} as file_key, * from read_parquet({path})"
+_COUNTS_QUERY = "select {file_key} as file_key, * from {rows}"
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,13 @@ class Loaded:
         files: raw files that the store holds now.
         written: of these, those that it did not hold before.
         removed: raw files that it holds no more.
+        warnings: of the raw files, a sentence each.
     """
 
     files: int
     written: int
     removed: int
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,6 @@ class Store:
         Raises:
             ValuePropsError: they can't be made, or hold what no load wrote.
         """
-        # An address of a bucket; Path makes one slash of two.
-        if re.match(r"\w+:/", str(self.root)):
-            raise self._refused("only a folder of this machine can be loaded")
         try:
             for folder in self._folders():
                 folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +132,7 @@ class Store:
         return {
             self.root / folder / f"{row['file_key']}.parquet": query.format(
                 file_key=literal(row["file_key"]),
-                path=literal(glob.escape(row["parsed_path"] + kind)),
+                rows=database.parquet_rows([row["parsed_path"] + kind], is_numbered=not kind),
             )
             for row in listed
             for folder, kind, query in (
@@ -211,4 +209,4 @@ def load(request: Request, store: Store) -> Loaded:
                 fields.update(vars(loaded))
         finally:
             remove_tree(out.work)
-    return loaded
+    return replace(loaded, warnings=tuple(run.warnings))

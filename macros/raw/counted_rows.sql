@@ -21,7 +21,7 @@
         counts.row_count,
         counts.amount,
         counts.users_in_file
-    from read_parquet([{{ parsed_paths(source_name, '.counts') }}]) as counts
+    from {{ parquet_rows(parsed_paths(source_name, '.counts')) }} as counts
 {% endmacro %}
 
 

@@ -37,6 +37,17 @@
 {% endmacro %}
 
 
+{#- Parquet files, with every option that changes what is read: no folder `key=value` above a
+    file is a column, and no character of a path is a wildcard. -#}
+{% macro parquet_rows(paths, is_numbered=false) -%}
+    read_parquet(
+            [{% for path in paths %}{{ as_pattern(path) }}{{ ', ' if not loop.last }}{% endfor %}],
+            hive_partitioning = false, union_by_name = false,
+            file_row_number = {{ 'true' if is_numbered else 'false' }}
+        )
+{%- endmacro %}
+
+
 {#- A path as a pattern that matches this file alone: its wildcards are in brackets. -#}
 {% macro as_pattern(path) -%}
     {{ as_literal(modules.re.sub('([*?\\[])', '[\\1]', path)) }}

@@ -31,7 +31,7 @@
         coalesce(list_position(columns, 'total'), 0) as place_of_total,
         coalesce(list_position(columns, 'user_id'), 0) as place_of_user_id,
         coalesce(list_position(columns, 'value_prop'), 0) as place_of_value_prop
-    from {{ ref('raw_files') }}
+    from {{ ref('raw_files').render() }}
     where source_name = '{{ source_name }}' and not is_parsed
     order by file_number
 {% endmacro %}

@@ -13,7 +13,7 @@
         cast(file_index + 1 as integer) as file_number,
         coalesce(line_number, file_row_number + 1) as line_number,
         * exclude (line_number, file_row_number)
-    from read_parquet([{{ parsed_paths(source_name) }}], file_row_number = true)
+    from {{ parquet_rows(parsed_paths(source_name), is_numbered=true) }}
     where coalesce(quarantine_reason <> 'header', event_date is not null)
 {% endmacro %}
 
@@ -23,14 +23,14 @@
     {%- set paths = [] -%}
     {%- if execute and load_relation(ref('raw_files')) is not none -%}
         {%- set found = run_query(
-            "select parsed_path from " ~ ref('raw_files') ~ " where source_name = '"
+            "select parsed_path from " ~ ref('raw_files').render() ~ " where source_name = '"
             ~ source_name ~ "' order by file_number"
         ) -%}
         {%- for path in found.columns[0].values() -%}
-            {%- do paths.append(as_pattern(path ~ kind)) -%}
+            {%- do paths.append(path ~ kind) -%}
         {%- endfor -%}
     {%- endif -%}
-    {{ return(paths | join(', ')) }}
+    {{ return(paths) }}
 {% endmacro %}
 
 
@@ -64,7 +64,7 @@
     {%- set run_date = '2000-01-01' -%}
     {%- if execute and load_relation(ref('run_parameters')) is not none -%}
         {%- set run_date = run_query(
-            "select cast(run_date as " ~ type_string() ~ ") from " ~ ref('run_parameters')
+            "select cast(run_date as " ~ type_string() ~ ") from " ~ ref('run_parameters').render()
         ).rows[0][0] -%}
     {%- endif -%}
     {{ rows }}.event_date > date '{{ run_date }}' + 1

@@ -10,7 +10,7 @@
 {% macro duckdb__raw_file_stamps() %}
     {%- set patterns = [] -%}
     {%- if execute and load_relation(ref('raw_files')) is not none -%}
-        {%- set found = run_query("select file_path from " ~ ref('raw_files')) -%}
+        {%- set found = run_query("select file_path from " ~ ref('raw_files').render()) -%}
         {%- for path in found.columns[0].values() -%}
             {%- do patterns.append(as_pattern(path)) -%}
         {%- endfor -%}

@@ -8,7 +8,11 @@
         cast(null as bigint) as line_number,
         line,
         true as is_readable
-    from read_csv({{ as_pattern(file['read_path']) }}, {{ line_reader_options() }})
+    from read_csv(
+        {{ as_pattern(file['read_path']) }},
+        compression = '{{ "gzip" if file["read_path"].endswith(".gz") else "none" }}',
+        {{ line_reader_options() }}
+    )
     {% if file['has_hard_lines'] %}
     union all
 
@@ -31,6 +35,7 @@
 {% macro line_reader_options() %}
     columns = {line: 'VARCHAR'}, header = false, auto_detect = false,
         delim = chr(1), quote = '', escape = '', comment = '', new_line = '\n',
-        strict_mode = false, max_line_size = 4194304, buffer_size = 33554432,
-        hive_partitioning = false
+        encoding = 'utf-8', nullstr = '', null_padding = false, strict_mode = false,
+        max_line_size = 4194304, buffer_size = 33554432,
+        hive_partitioning = false, union_by_name = false
 {%- endmacro %}

@@ -73,7 +73,7 @@ left join repeats
         select
             *,
             event_date is not null and quarantine_reason is null as is_valid
-        from read_parquet({{ as_literal(draft) }}, file_row_number = true)
+        from {{ parquet_rows([draft], is_numbered=true) }}
     )
 {%- endmacro %}
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import shutil
 import socket
+import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import date
@@ -17,8 +18,7 @@ import pytest
 from raw_data import RawCase
 from reference import MART_COLUMNS, Parameters
 
-from value_props import database, raw_files
-from value_props.cli import main
+from value_props import cli, database, raw_files
 from value_props.parsed import ParsedFiles
 from value_props.places import Place
 from value_props.project import MODELS_ONLY, Dbt, NodeOutcome
@@ -31,6 +31,17 @@ def free_port() -> int:
     """A port of this machine that nobody listens at now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+def files_of_project(*patterns: str) -> list[Path]:
+    """The files in git, and those that are new."""
+    listed = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
 def folder_request(raw: Path, out: Path, **parameters: str) -> Request:
@@ -62,8 +73,10 @@ def value_props(*arguments: str | Path) -> Answer:
     ):
         patched.chdir(ROOT)
         patched.setattr(sys, "argv", ["value-props", *map(str, arguments)])
+        # It would end this process.
+        patched.setattr(cli, "start_in_utf_8", lambda: None)
         with pytest.raises(SystemExit) as ended:
-            main()
+            cli.main()
     return Answer(int(ended.value.code or 0), stdout.getvalue(), stderr.getvalue())
 
 

@@ -1,0 +1,133 @@
+"""Rules of the code that no linter has: each keeps a kind of fault from coming back."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import ROOT, files_of_project
+
+# Who may say how a file is read: these two state every option that changes what is read.
+PARQUET_READERS = {"macros/raw/listed_raw_files.sql", "value_props/database.py"}
+# read_csv states its options where it stands; read_blob opens files for their size and time only.
+OTHER_READERS = {"macros/raw/raw_lines.sql", "macros/raw/raw_file_stamps.sql"}
+READER = re.compile(r"\b(read_(?:parquet|csv|csv_auto|json|ndjson|blob)\w*|parquet_scan)\s*\(")
+# `from 'file'` reads with options that are left to detection.
+BARE_FILE = re.compile(r"\b(?:from|join)[ \t]+'[^'\n]*[./][^'\n]*'", re.IGNORECASE)
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_one_helper_reads_parquet_and_no_reader_leaves_an_option_to_detection() -> None:
+    found: dict[str, set[str]] = {}
+    for path in files_of_project("*.sql", "value_props/*.py"):
+        text = path.read_text(encoding="utf-8")
+        for reader in READER.findall(text):
+            found.setdefault(named(path), set()).add(reader)
+        if path.suffix == ".sql":
+            assert not BARE_FILE.findall(text), named(path)
+    assert {name for name, readers in found.items() if "read_parquet" in readers} == PARQUET_READERS
+    assert set(found) == PARQUET_READERS | OTHER_READERS
+    for name in PARQUET_READERS | {"macros/raw/raw_lines.sql"}:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for option in ("hive_partitioning = false", "union_by_name ="):
+            assert option in text, (name, option)
+
+
+def calls_of(path: Path) -> Iterator[ast.Call]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def name_of(call: ast.Call) -> str:
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def leaves_encoding_to_locale(call: ast.Call) -> bool:
+    given = {keyword.arg for keyword in call.keywords}
+    if "encoding" in given or None in given:
+        return False
+    texts = [
+        value.value
+        for value in (*call.args, *(keyword.value for keyword in call.keywords))
+        if isinstance(value, ast.Constant) and isinstance(value.value, str)
+    ]
+    match name_of(call):
+        case "read_text":
+            return not call.args
+        case "write_text":
+            return len(call.args) < 2
+        case "FileHandler":
+            return True
+        case "run" | "Popen" | "check_output":
+            return bool(given & {"text", "universal_newlines"})
+        case "open" | "fdopen" | "NamedTemporaryFile" | "TemporaryFile":
+            receiver = call.func.value if isinstance(call.func, ast.Attribute) else None
+            is_of_module = isinstance(receiver, ast.Name) and receiver.id in ("os", "gzip")
+            if is_of_module and name_of(call) == "open":
+                return False
+            return not any("b" in text for text in texts if re.fullmatch("[rwxabt+]+", text))
+    return False
+
+
+def test_every_text_file_is_read_and_written_as_utf_8() -> None:
+    breaches = [
+        f"{named(path)}:{call.lineno}"
+        for path in files_of_project("*.py")
+        for call in calls_of(path)
+        if leaves_encoding_to_locale(call)
+    ]
+    assert breaches == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "path.read_text()",
+        "path.write_text(text)",
+        "path.open()",
+        "open(path, 'w')",
+        "logging.FileHandler(path)",
+        "subprocess.run(command, text=True)",
+        "os.fdopen(number, 'w')",
+    ],
+)
+def test_the_rule_on_encodings_sees(code: str) -> None:
+    [call] = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    assert leaves_encoding_to_locale(call)
+
+
+def test_only_the_console_prints() -> None:
+    printers = {
+        named(path)
+        for path in files_of_project("value_props/*.py")
+        for call in calls_of(path)
+        if ast.unparse(call.func) in ("print", "click.echo", "sys.stdout.write", "sys.stderr.write")
+    }
+    # The second is a process of its own that answers on its standard output.
+    assert printers - {"value_props/lineage_events.py"} == {"value_props/console.py"}
+
+
+def test_paths_and_switches_of_the_user_are_read_in_one_place() -> None:
+    readers = {
+        named(path)
+        for path in files_of_project("value_props/*.py")
+        for call in calls_of(path)
+        if name_of(call) in ("expanduser", "expandvars")
+    }
+    assert readers == {"value_props/parameters.py"}
+    switches = re.compile(r"\(\s*[\"']1[\"'],\s*[\"']true[\"']|filter 1 true")
+    found = {
+        named(path)
+        for path in files_of_project("*.py", "*.sql", "Makefile")
+        if switches.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == {"tests/python/test_code_rules.py"}
