@@ -32,10 +32,10 @@ SCALES ?= 0.1 1 10
 
 RESOURCES = --memory-limit "$(MEMORY_LIMIT)" --threads "$(THREADS)" --temp-dir "$(TEMP_DIR)" \
 	--max-temp-size "$(MAX_TEMP_SIZE)"
-TRUST = $(if $(filter 1 true yes,$(FULL)),--full-refresh) $(if $(filter 1 true yes,$(REHASH)),--rehash)
+TRUST = --full-refresh="$(FULL)" --rehash="$(REHASH)"
 ANY_WEEKS = $(RESOURCES) --raw "$(RAW)" --lookback-weeks "$(LOOKBACK)" --lookback-anchor "$(ANCHOR)" \
 	--max-quarantine-rate "$(MAX_QUARANTINE_RATE)" \
-	$(if $(filter 1 true yes,$(ALLOW_INCOMPLETE)),--allow-incomplete)
+	--allow-incomplete="$(ALLOW_INCOMPLETE)"
 PARAMETERS = $(ANY_WEEKS) --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" --report-weeks "$(WEEKS)"
 
 # A file at a time, since its tests share what they built, and in their order: the first take longest.
@@ -150,7 +150,10 @@ clean: ## Remove what was installed and built; data/ stays
 
 # The pip that comes with Python 3.11 does not see that a lock pins a package if it pins it with an extra.
 define new_venv
-	@$(PYTHON) -m venv $(1)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo "$(PYTHON) is no Python 3.11, 3.12 or 3.13. Install one, and name it: make build PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv $(1) \
+		|| { rm -rf $(1); echo "$(PYTHON) could make no virtual environment. On Debian and Ubuntu, install python3-venv" >&2; exit 2; }
 	@$(1)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-pip.txt
 endef
 PIP_INSTALL := install --quiet --disable-pip-version-check --require-hashes

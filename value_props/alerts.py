@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import requests
 
 from value_props.logs import logger
+from value_props.parameters import switch_of
 
 SLACK_WEBHOOK = "VALUE_PROPS_SLACK_WEBHOOK"
 WEBHOOK = "VALUE_PROPS_WEBHOOK"
@@ -83,6 +84,15 @@ class Delivery:
     fault: str | None
 
 
+def check_settings(environ: Mapping[str, str] = os.environ) -> None:
+    """Refuse a variable that cannot be read, before a run begins.
+
+    Raises:
+        ValuePropsError: NOTIFY_ON_WARN is neither on nor off.
+    """
+    switch_of(environ.get(NOTIFY_ON_WARN, ""), f"Environment variable {NOTIFY_ON_WARN}")
+
+
 def notify(
     report: Mapping[str, Any],
     page: Path | None,
@@ -92,7 +102,7 @@ def notify(
     """Tell whoever is configured of an ended run, if there is something to tell.
 
     A failed run is told always, a published one where the run before it failed or was killed,
-    or where it has warnings and VALUE_PROPS_NOTIFY_ON_WARN is 1 or true. It returns within
+    or where it has warnings and VALUE_PROPS_NOTIFY_ON_WARN is on. It returns within
     LIMIT_SECONDS, whatever the receivers do; what goes wrong is logged and never raised.
 
     Args:
@@ -144,7 +154,7 @@ def _alert_of(
         event, findings = "failed", report["problems"]
     elif status_before in ("failed", "killed"):
         event = "recovered"
-    elif warnings and environ.get(NOTIFY_ON_WARN, "").strip().lower() in ("1", "true"):
+    elif warnings and switch_of(environ.get(NOTIFY_ON_WARN, ""), NOTIFY_ON_WARN):
         event = "warned"
     else:
         return None

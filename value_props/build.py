@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from value_props import database, history, raw_files, report
+from value_props import alerts, database, history, raw_files, report, sample
 from value_props.ending import (
     emit_lineage,
     kept_on_failure,
@@ -24,10 +23,11 @@ from value_props.ending import (
 from value_props.errors import ExitCode, RefusedError, ValuePropsError
 from value_props.gate import Verdict, judge, refuse_errors
 from value_props.lock import exclusive
-from value_props.logs import NodeProgress, log_file, logger, step
+from value_props.logs import NodeProgress, log_and_continue, log_file, logger, step
 from value_props.manifest import write_manifest
 from value_props.packages import are_installed
 from value_props.parsed import ParsedFiles
+from value_props.places import is_address
 from value_props.project import DATA_ONLY, MODELS_ONLY, Dbt, NodeOutcome
 from value_props.published import BACKFILL, DATABASE, PAGE, OutPath, remove_tree
 from value_props.remote import RemoteOut, opened
@@ -57,12 +57,18 @@ class Published:
     Args:
         manifest: of the run.
         folder: its files.
-        is_current: whether the stable names show it.
+        kept_back: why the stable names do not show it, a sentence without full stop; None where
+            they do.
     """
 
     manifest: dict[str, Any]
     folder: Path
-    is_current: bool
+    kept_back: str | None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the stable names show it."""
+        return self.kept_back is None
 
 
 def build(request: Request) -> Published:
@@ -71,26 +77,38 @@ def build(request: Request) -> Published:
     Raises:
         ValuePropsError: with the exit code that tells what failed.
     """
+    alerts.check_settings()
     out = OutPath(request.out_path, request.edition)
     out.prepare()
     run = Run(request, out.work)
-    with (
-        ExitStack() as released,
-        exclusive(out.lock, run.run_id),
-        request.resources.in_force(out.work),
-        _opened(run, out, released) as remote,
-        _begun(run, out, released),
-        request.raw.told(),
-    ):
-        verdict = None
-        try:
-            verdict = _build_and_judge(run, out)
-        finally:
-            emit_lineage(run, out, verdict)
-        if verdict.problems:
-            raise _gate_error(verdict, out)
-        with _unpublished():
-            return _publish(run, out, verdict, remote)
+    finished: list[Published] = []
+    try:
+        with (
+            ExitStack() as released,
+            exclusive(out.lock, run.run_id),
+            request.resources.in_force(out.work),
+            _opened(run, out, released) as remote,
+            _begun(run, out, released),
+            request.raw.told(),
+        ):
+            verdict = None
+            try:
+                verdict = _build_and_judge(run, out)
+            finally:
+                emit_lineage(run, out, verdict)
+            if verdict.problems:
+                raise _gate_error(verdict, out)
+            with _unpublished():
+                finished.append(_finish(run, out, verdict))
+                _publish(run, out, finished[0], remote)
+            with log_and_continue("ending"):
+                _clean_up(run, out)
+    except BaseException as fault:
+        # Once its files are shown, the run is published, whatever failed afterwards.
+        if not finished or not _is_published(run, out):
+            raise
+        logger.warning("step=ending problem=%s: %s", type(fault).__name__, fault)
+    return finished[0]
 
 
 @contextmanager
@@ -151,6 +169,7 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
         with _inspected(run, dbt, ParsedFiles(Path(scratch) / "parsed")):
             outcomes = _run_dbt(run, dbt, PROFILE_OPTIONS)
         verdict = judge(outcomes, run.database)
+        verdict.warnings.extend(run.warnings)
         queries = {
             "window": database.WINDOW_QUERY,
             "files": "select * from quality.row_reconciliation order by source_name, file_name",
@@ -183,6 +202,7 @@ def _build_and_judge(run: Run, out: OutPath) -> Verdict:
         inventory.check_unchanged()
     with step("judge", run.seconds) as fields:
         verdict = judge(run.outcomes, run.database, needs_lookbacks=out.edition == BACKFILL)
+        dbt.refuse_left_out(run.outcomes)
         run.warnings.extend(verdict.warnings)
         fields.update(problems=len(verdict.problems), warnings=len(verdict.warnings))
     return verdict
@@ -215,11 +235,25 @@ def _inspected(run: Run, dbt: Dbt, parsed: ParsedFiles) -> Iterator[raw_files.In
         with step("parse", run.seconds):
             dbt.parse()
         inventory = inspection.result()
+    _look_around(run, inventory)
     raw_files.remember(request.raw_path, inventory)
     try:
         yield inventory
     finally:
         raw_files.forget()
+
+
+def _look_around(run: Run, inventory: raw_files.Inventory) -> None:
+    """See what lies beside the raw files, and whether they are sample data."""
+    raw = run.request.raw
+    names = raw.names()
+    run.ignored_files = raw_files.ignored_names(names)
+    if run.ignored_files:
+        run.warnings.append(raw_files.ignored_sentence(run.ignored_files))
+    if sample.NOTE in names:
+        run.is_sample_data = sample.is_sample_data(
+            raw.read(sample.NOTE), {file.content_sha256 for file in inventory.files}
+        )
 
 
 def _inspect(run: Run, parsed: ParsedFiles) -> raw_files.Inventory:
@@ -247,13 +281,18 @@ def _run_dbt(run: Run, dbt: Dbt, options: tuple[str, ...]) -> list[NodeOutcome]:
     return outcomes
 
 
-def _publish(run: Run, out: OutPath, verdict: Verdict, remote: RemoteOut | None) -> Published:
+def _is_published(run: Run, out: OutPath) -> bool:
+    return out.current_run_id() == run.run_id or history.has_record(out, run.run_id)
+
+
+def _finish(run: Run, out: OutPath, verdict: Verdict) -> Published:
+    """Write all that a passed run publishes, its manifest last."""
     request = run.request
     files = run.folder / "files"
     with step("export", run.seconds):
         _export(run, out, files)
-    is_current = request.make_current or not _is_older_than_current(run, out)
-    ended = history.Ended("published", int(ExitCode.PUBLISHED), is_made_current=is_current)
+    kept_back = None if request.make_current else _why_kept_back(run, out)
+    ended = history.Ended("published", int(ExitCode.PUBLISHED), is_made_current=kept_back is None)
     with step("history", run.seconds):
         stage_record(run, out, ended)
     with step("report", run.seconds):
@@ -263,25 +302,37 @@ def _publish(run: Run, out: OutPath, verdict: Verdict, remote: RemoteOut | None)
             "run_id": run.run_id,
             "started_at": run.started_at,
             "raw_path": request.raw.name,
+            "is_sample_data": run.is_sample_data,
+            "ignored_files": run.ignored_files,
             "seconds": run.seconds,
         }
         told = replace(verdict, warnings=run.warnings)
         manifest = write_manifest(files, out.edition, facts, told, run.made_by, run.objects)
+    return Published(manifest, out.runs / run.run_id, kept_back)
+
+
+def _publish(run: Run, out: OutPath, finished: Published, remote: RemoteOut | None) -> None:
+    """Make a finished run one of the passed runs, and show it unless it is kept back."""
+    files = run.folder / "files"
     with step("publish", run.seconds) as fields:
         shutil.copyfile(run.folder / "run.log", files / "run.log")
         if remote:
             with step("upload", run.seconds):
                 remote.upload_run(files, run.run_id)
         out.add_run(files, run.run_id)
-        if is_current:
+        if finished.is_current:
             (remote.make_current if remote else out.switch_to)(run.run_id)
-            remove_tree(out.last_run)
         history.commit(out, run.run_id)
-        out.prune(history.shown(out))
-        _prune_parsed(out)
-        fields.update(run_id=run.run_id, current=is_current)
+        fields.update(run_id=run.run_id, current=finished.is_current)
+
+
+def _clean_up(run: Run, out: OutPath) -> None:
+    """Remove what no kept run needs, once a run is published."""
+    if out.current_run_id() == run.run_id:
+        remove_tree(out.last_run)
+    out.prune(history.shown(out))
+    _prune_parsed(out)
     remove_tree(out.work)
-    return Published(manifest, out.runs / run.run_id, is_current)
 
 
 def _prune_parsed(out: OutPath) -> None:
@@ -303,17 +354,27 @@ def _export(run: Run, out: OutPath, files: Path) -> None:
         database.export(run.database, files)
 
 
-def _is_older_than_current(run: Run, out: OutPath) -> bool:
+def _why_kept_back(run: Run, out: OutPath) -> str | None:
+    """Why the run may not replace the published one, a sentence without full stop."""
     current = out.current_run_id()
     if current is None:
-        return False
+        return None
     try:
-        published = out.manifest_of(current)["window"]["last_week_start_date"]
+        manifest = out.manifest_of(current)
+        week, source = manifest["window"]["last_week_start_date"], manifest["raw_path"]
     except (ValuePropsError, KeyError):
         logger.warning("step=publish problem=the current manifest is unreadable, it is replaced")
-        return False
+        return None
+    # Anything may replace sample data.
+    if manifest.get("is_sample_data", False):
+        return None
+    if run.is_sample_data:
+        return "What is published was not made of sample data"
+    # Versions before wrote down a path as it was given, perhaps a relative one.
+    if (is_address(source) or Path(source).is_absolute()) and not run.request.raw.is_at(source):
+        return f"What is published was made of other raw files, those in {source}"
     [window] = database.rows(run.database, database.WINDOW_QUERY)
-    return bool(window["last_week_start_date"].isoformat() < published)
+    return "The published week is newer" if str(window["last_week_start_date"]) < week else None
 
 
 @contextmanager
@@ -354,8 +415,3 @@ def _refuse_full_disk(run: Run, found: list[raw_files.RawFile]) -> None:
             f"Disk of {run.folder}",
             "Free some room, or name another out path",
         )
-
-
-def as_json(tables: object) -> str:
-    """Tables or rows as JSON, dates and decimals as text."""
-    return json.dumps(tables, indent=2, default=str, ensure_ascii=False)

@@ -19,10 +19,19 @@ from typing import Any, Literal, TypeVar
 import click
 
 from value_props import __version__
-from value_props.errors import ExitCode, ValuePropsError
-from value_props.lock import exclusive
-from value_props.parameters import PARAMETERS, check_parameters
-from value_props.places import Place, place_of
+from value_props.console import (
+    close_streams,
+    complain,
+    prepare_streams,
+    result_stands,
+    say,
+    say_json,
+    start_in_utf_8,
+)
+from value_props.errors import ExitCode, ValuePropsError, told_error
+from value_props.lock import exclusive, is_held
+from value_props.parameters import PARAMETERS, check_parameters, folder_of, switch_of
+from value_props.places import Place, is_address, place_of
 from value_props.project import find_project
 from value_props.published import (
     DATABASE,
@@ -34,6 +43,7 @@ from value_props.published import (
     roll_back,
 )
 from value_props.resources import RESOURCES, Resources, resolve
+from value_props.text import printable
 
 DEFAULT_RAW = Path("data/raw")
 DEFAULT_OUT = Path("data/out")
@@ -46,18 +56,30 @@ def _parameter_options(command: Command, without: Collection[str] = ()) -> Comma
     for parameter in reversed(PARAMETERS):
         if parameter.name in without:
             continue
-        is_flag = parameter.name == "allow_incomplete"
-        default = f" Default: {parameter.default}." if parameter.default and not is_flag else ""
+        if parameter.is_switch:
+            command = _switch(parameter.flag, parameter.meaning)(command)
+            continue
+        default = f" Default: {parameter.default}." if parameter.default else ""
         option = click.option(
             parameter.flag,
             parameter.name,
             help=parameter.meaning + default,
-            metavar=None if is_flag else parameter.name.upper(),
-            is_flag=is_flag,
-            default=False if is_flag else "",
+            metavar=parameter.name.upper(),
+            default="",
         )
         command = option(command)
     return command
+
+
+def _switch(flag: str, meaning: str) -> Callable[[Command], Command]:
+    """A flag that stands alone, or takes the text of a switch: make hands on what it was given."""
+
+    def read(_context: click.Context, _option: click.Parameter, text: str) -> bool:
+        return switch_of(text, f"Parameter {flag}")
+
+    return click.option(
+        flag, is_flag=False, flag_value="on", default="", metavar="", callback=read, help=meaning
+    )
 
 
 def _resource_options(command: Command) -> Command:
@@ -75,12 +97,8 @@ def _resource_options(command: Command) -> Command:
 
 
 def _trust_options(command: Command) -> Command:
-    command = click.option(
-        "--full-refresh", is_flag=True, help="Read and parse every raw file again."
-    )(command)
-    return click.option(
-        "--rehash", is_flag=True, help="Hash every raw file, whatever its size and times say."
-    )(command)
+    command = _switch("--full-refresh", "Read and parse every raw file again.")(command)
+    return _switch("--rehash", "Hash every raw file, whatever its size and times say.")(command)
 
 
 def _place_option(
@@ -100,6 +118,19 @@ def _place_option(
         help=f"{meaning}: a folder, s3://bucket/prefix, gs://… or az://… Default: {default}."
         f" Also {variable}.",
     )
+
+
+def _folder(flag: str) -> Callable[[click.Context, click.Parameter, str], Path]:
+    """Reads a folder of this machine."""
+
+    def read(_context: click.Context, _option: click.Parameter, text: str) -> Path:
+        if is_address(text):
+            raise ValuePropsError(
+                f"'{text}' is no folder of this machine", f"Parameter {flag}", "Name a folder"
+            )
+        return folder_of(text, f"Parameter {flag}")
+
+    return read
 
 
 _raw_option = _place_option("raw", DEFAULT_RAW, "Where the raw files are")
@@ -128,11 +159,15 @@ def cli(context: click.Context, debug: bool) -> None:
 @_parameter_options
 @_resource_options
 @click.option(
-    "--make-current", is_flag=True, help="Publish a week older than the published one, too."
+    "--make-current",
+    is_flag=True,
+    help="Replace a published run of a newer week or of other raw files, too.",
 )
 @_trust_options
 @click.option(
-    "--sample-if-empty", is_flag=True, help="Write sample data first if there is no raw file."
+    "--sample-if-empty",
+    is_flag=True,
+    help=f"Write sample data first if the raw path is {DEFAULT_RAW} and is missing or empty.",
 )
 @click.pass_obj
 def build(
@@ -156,7 +191,8 @@ def build(
         _sample_if_empty(raw, request.resources)
     with out.told():
         published = job.build(request)
-    _tell(published, out)
+    with result_stands():
+        _print_summary(published, out)
 
 
 @cli.command()
@@ -180,16 +216,20 @@ def backfill(
     request = replace(_request(debug, raw, out, {**given, **span}, True), edition=BACKFILL)
     with out.told():
         published = job.build(request)
-    _tell(published, out)
+    with result_stands():
+        _print_summary(published, out)
 
 
 @cli.command()
 @click.option(
     "--to",
     "store",
-    default="",
+    default=str(DEFAULT_STORE),
     envvar="VALUE_PROPS_STORE",
     metavar="FOLDER",
+    callback=lambda context, option, text: _folder("--to")(
+        context, option, text or str(DEFAULT_STORE)
+    ),
     help=f"Store to load. Default: {DEFAULT_STORE}. Also VALUE_PROPS_STORE.",
 )
 @_raw_option
@@ -200,7 +240,7 @@ def backfill(
 def load(
     debug: bool,
     /,
-    store: str,
+    store: Path,
     raw: Place,
     out: Place,
     rehash: bool,
@@ -211,12 +251,14 @@ def load(
     from value_props import load as job
 
     request = replace(_request(debug, raw, out, given, False), trust=_trust(rehash, full_refresh))
-    folder = Path(store) if store else DEFAULT_STORE
-    loaded = job.load(request, job.Store(folder))
-    click.echo(
-        f"{folder} holds {loaded.files:,} raw files:"
-        f" {loaded.written:,} written, {loaded.removed:,} removed."
-    )
+    loaded = job.load(request, job.Store(store))
+    with result_stands():
+        for warning in loaded.warnings:
+            say(f"Warning: {warning}.")
+        say(
+            f"{store} holds {loaded.files:,} raw files:"
+            f" {loaded.written:,} written, {loaded.removed:,} removed."
+        )
 
 
 @cli.command()
@@ -233,13 +275,13 @@ def check(debug: bool, /, raw: Place, is_json: bool, **given: Any) -> None:
         _request(debug, raw, place_of(str(DEFAULT_OUT), "out"), given, False)
     )
     if is_json:
-        click.echo(job.as_json(tables))
+        say_json(tables)
     else:
         for name, rows in tables.items():
             _print_table(name, rows)
     for warning in verdict.warnings:
         # Beside JSON, which has to stay one document.
-        click.echo(f"Warning: {warning}.", err=is_json)
+        (complain if is_json else say)(f"Warning: {warning}.")
     if verdict.problems:
         raise ValuePropsError(
             "a build would fail the gate",
@@ -251,22 +293,29 @@ def check(debug: bool, /, raw: Place, is_json: bool, **given: Any) -> None:
 
 
 @cli.command()
-@click.option("--out", default=str(DEFAULT_RAW), show_default=True, metavar="FOLDER")
+@click.option(
+    "--out",
+    default=str(DEFAULT_RAW),
+    show_default=True,
+    metavar="FOLDER",
+    callback=_folder("--out"),
+)
 @click.option("--scale", default=1.0, show_default=True, help="0.001 to 100 times the public case.")
 @click.option("--seed", default=7, show_default=True, help="Other numbers give other data.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-def sample(out: str, scale: float, seed: int, overwrite: bool) -> None:
+def sample(out: Path, scale: float, seed: int, overwrite: bool) -> None:
     """Write sample raw data in the shape of the public case."""
     from value_props.sample import write_sample
 
     try:
-        summary = write_sample(Path(out), scale, seed, overwrite=overwrite)
+        summary = write_sample(out, scale, seed, overwrite=overwrite)
     except (FileExistsError, ValueError) as error:
         raise ValuePropsError(
             str(error).rstrip("."), "Sample data", "Change --out or --scale, or say --overwrite"
         ) from error
     counts = ", ".join(f"{count:,} {name}" for name, count in summary.rows.items())
-    click.echo(f"Wrote {counts} of {summary.users:,} users to {out}.")
+    with result_stands():
+        say(f"Wrote {counts} of {summary.users:,} users to {out}.")
 
 
 @cli.command()
@@ -290,7 +339,8 @@ def rollback(out: Place, run_id: str | None) -> None:
         (remote.roll_back(now) if remote else roll_back(out_path, now))
         records.settle(out_path)
         tell_metrics_of_rollback(out_path)
-    click.echo(f"Current is run {now} again: {_week(out_path.manifest_of(now))}.")
+    with result_stands():
+        say(f"Current is run {now} again: {_week(out_path.manifest_of(now))}.")
 
 
 @cli.command()
@@ -318,7 +368,7 @@ def verify(out: Place) -> None:
             "Build again, or go back with `value-props rollback`",
             ExitCode.GATE_FAILED,
         )
-    click.echo(f"Run {run_id}: all files are as they were published.")
+    say(f"Run {run_id}: all files are as they were published.")
 
 
 @cli.command()
@@ -328,20 +378,18 @@ def verify(out: Place) -> None:
 def history(out: Place, limit: int, is_json: bool) -> None:
     """Print what became of the last runs, the failed and killed ones too."""
     from value_props import history as records
-    from value_props.build import as_json
 
-    out_path = _existing_out(out)
     try:
-        with out.told(), exclusive(out_path.lock, "history"):
-            _pull(out, out_path)
-            records.settle(out_path)
+        out_path = _fetched(out, "history")
     except ValuePropsError as error:
         if error.exit_code != ExitCode.LOCKED:
             raise
-        click.echo("A run is under way; it is listed once it has ended.", err=True)
+        out_path = _existing_out(out)
+    if is_held(out_path.lock):
+        complain("A run is under way; it is listed once it has ended.")
     runs = records.runs(out_path, limit)
     if is_json:
-        click.echo(as_json(runs))
+        say_json(runs)
         return
     current = out_path.current_run_id()
     table = [
@@ -360,7 +408,7 @@ def history(out: Place, limit: int, is_json: bool) -> None:
     _print_table("runs", table, is_always_table=True)
     for run in runs:
         if run["problem"] and run["status"] == "failed":
-            click.echo(f"{run['run_id']}: {run['problem']}")
+            say(f"{run['run_id']}: {run['problem']}")
 
 
 @cli.command()
@@ -369,11 +417,10 @@ def history(out: Place, limit: int, is_json: bool) -> None:
 def report(run_id: str | None, out: Place) -> None:
     """Print the report of RUN as JSON (report.schema.json), by default that of the last run."""
     from value_props import report as reports
-    from value_props.build import as_json
 
     with out.told():
         found = reports.of_run(_fetched(out, "report"), run_id)
-    click.echo(as_json(found))
+    say_json(found)
 
 
 @cli.command()
@@ -394,7 +441,9 @@ def deps() -> None:
     """Install the dbt packages, or the stand-ins where the hub can't be reached."""
     from value_props.packages import install_packages
 
-    click.echo(install_packages(find_project(), os.environ.get("DBT_PACKAGES", "")))
+    done = install_packages(find_project(), os.environ.get("DBT_PACKAGES", ""))
+    with result_stands():
+        say(done)
 
 
 @cli.command()
@@ -410,39 +459,49 @@ def docs(out: Place) -> None:
             out_path = _fetched(out, "docs", names=(DATABASE, PAGE))
     site = write_docs(project, out_path, project / "target" / "docs")
     for name, reason in site.missing.items():
-        click.echo(f"{name}: {reason}", err=True)
-    click.echo(f"Wrote {site.home}")
+        complain(f"{name}: {reason}")
+    with result_stands():
+        say(f"Wrote {site.home}")
 
 
 def main() -> None:
     """Run the command line and exit."""
-    is_debug = "--debug" in sys.argv
-    try:
-        with _ended_by_sigterm():
-            cli.main(standalone_mode=False)
-        code = int(ExitCode.PUBLISHED)
-    except click.ClickException as error:
-        error.show()
+    start_in_utf_8()
+    prepare_streams()
+    code = _exit_code_of_command("--debug" in sys.argv)
+    if not close_streams() and code == ExitCode.PUBLISHED:
         code = int(ExitCode.CANNOT_RUN)
-    except click.exceptions.Exit as error:
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. What is published is whole.", err=True)
-        code = int(ExitCode.CANNOT_RUN)
-    except ValuePropsError as error:
-        code = int(error.exit_code)
-        _complain(error.lines(), code, is_debug)
-    except Exception as error:
-        code = int(ExitCode.CANNOT_RUN)
-        _complain([f"Unexpected {type(error).__name__}: {error}"], code, is_debug)
     sys.exit(code)
 
 
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Have SIGTERM end the command as Ctrl-C does, so that it leaves a record and no lock.
+def _exit_code_of_command(is_debug: bool) -> int:
+    try:
+        with _ended_by_signals():
+            cli.main(standalone_mode=False)
+        return int(ExitCode.PUBLISHED)
+    except click.ClickException as error:
+        complain(error.ctx.get_usage() if isinstance(error, click.UsageError) and error.ctx else "")
+        complain(f"Error: {error.format_message()}")
+        return int(ExitCode.CANNOT_RUN)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        complain("Interrupted. What is published is whole.")
+        return int(ExitCode.CANNOT_RUN)
+    except Exception as error:
+        told = told_error(error)
+        lines = told.lines() if told else [f"Unexpected {type(error).__name__}: {error}"]
+        code = int(told.exit_code if told else ExitCode.CANNOT_RUN)
+        _complain(lines, code, is_debug)
+        return code
 
-    Nor would it end at all where it is the first process of a container.
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP end the command as Ctrl-C does: with a record, and no lock left.
+
+    SIGTERM would not end it at all where it is the first process of a container. SIGHUP comes
+    when the terminal closes; under nohup it stays ignored.
     """
 
     def interrupt(number: int, _: FrameType | None) -> None:
@@ -450,31 +509,38 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _complain(lines: list[str], code: int, is_debug: bool) -> None:
     if is_debug:
-        traceback.print_exc()
-    click.echo(err=True)
+        for line in traceback.format_exc().splitlines():
+            complain(line)
+    complain()
     for line in lines:
         indent = "  " if line.startswith("- ") else ""
         text = textwrap.fill(
             line, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
         )
-        click.echo(text, err=True)
-    click.echo(f"(exit {code})", err=True)
+        for part in text.splitlines():
+            complain(part)
+    complain(f"(exit {code})")
 
 
 def _request(debug: bool, raw: Place, out: Place, given: dict[str, Any], make_current: bool) -> Any:
     from value_props.run import Request
 
     resources = resolve({resource.name: given.pop(resource.name) for resource in RESOURCES})
-    given["allow_incomplete"] = "true" if given.get("allow_incomplete") else ""
+    given["allow_incomplete"] = "on" if given.get("allow_incomplete") else ""
     return Request(
         project=find_project(),
         raw=raw,
@@ -532,19 +598,18 @@ def _pull(
 
 
 def _sample_if_empty(raw: Place, resources: Resources) -> None:
-    from value_props.raw_files import is_raw_file
+    """Write sample data for a first look, where nobody has named another folder or put a file."""
     from value_props.sample import write_sample
 
-    if raw.bucket:
-        return
-    names = [path.name for path in raw.folder.iterdir()] if raw.folder.is_dir() else []
-    if any(map(is_raw_file, names)):
+    is_default = raw.folder == folder_of(str(DEFAULT_RAW), "Raw path")
+    if not is_default or (raw.folder.exists() and any(raw.folder.iterdir())):
         return
     write_sample(raw.folder, threads=resources.threads, memory_limit=resources.memory_limit)
-    click.echo(f"There was no raw data in {raw.name}: wrote a sample of the public case's shape.")
+    with result_stands():
+        say(f"There was no raw data in {raw.name}: wrote a sample of the public case's shape.")
 
 
-def _tell(published: Any, out: Place) -> None:
+def _print_summary(published: Any, out: Place) -> None:
     manifest = published.manifest
     read = sum(row["rows_read"] for row in manifest["inputs"])
     kept = sum(row["rows_kept"] for row in manifest["inputs"])
@@ -554,21 +619,23 @@ def _tell(published: Any, out: Place) -> None:
     files_in = out.name if published.is_current and not out.bucket else run
     manifest_in = out.name if published.is_current else run
     for warning in manifest["warnings"]:
-        click.echo(f"Warning: {warning}.")
-    click.echo(f"Published {_week(manifest)}.")
-    click.echo(
+        say(f"Warning: {warning}.")
+    say(f"Published {_week(manifest)}.")
+    say(
         f"Rows: {read:,} read, {kept:,} kept, {quarantined:,} quarantined;"
         f" {manifest['rows_in_mart']:,} in the mart."
     )
     files = Counter(output["name"].partition("/")[0] for output in manifest["outputs"])
     for name, count in files.items():
-        click.echo(f"  {files_in}/{name}{f' ({count} files)' if count > 1 else ''}")
-    click.echo(f"  {manifest_in}/{MANIFEST}")
+        say(f"  {files_in}/{name}{f' ({count} files)' if count > 1 else ''}")
+    say(f"  {manifest_in}/{MANIFEST}")
     if out.bucket:
-        click.echo(f"Metrics, and what a failed run leaves, stay here in {out.folder}.")
-    if not published.is_current:
-        click.echo(
-            "The published week is newer, so this run is kept but is not current;"
+        say(f"Metrics, and what a failed run leaves, stay here in {out.folder}.")
+    if manifest["is_sample_data"]:
+        say("This is sample data, made up by `value-props sample`.")
+    if published.kept_back:
+        say(
+            f"{published.kept_back}, so this run is kept but is not current;"
             " --make-current would make it so."
         )
 
@@ -586,19 +653,24 @@ def _week(manifest: dict[str, Any]) -> str:
 def _print_table(title: str, rows: list[dict[str, Any]], *, is_always_table: bool = False) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     if not rows:
-        click.echo(f"{title}: none\n")
+        say(f"{title}: none")
+        say()
         return
     if len(rows) == 1 and not is_always_table:
-        click.echo(f"{title}:")
+        say(f"{title}:")
         for name, value in rows[0].items():
-            click.echo(f"  {name}: {value}")
-        click.echo()
+            say(f"  {name}: {value}")
+        say()
         return
     table = Table(title=title, title_justify="left")
     for name in rows[0]:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        # As Text, which has no markup: a value may look like some.
+        table.add_row(
+            *(Text("" if value is None else printable(str(value))) for value in row.values())
+        )
     Console(width=max(100, Console().width)).print(table)

@@ -11,9 +11,9 @@ from typing import Any
 import duckdb
 
 from value_props import alerts, history, lineage, metrics, report
-from value_props.errors import ExitCode, ValuePropsError
+from value_props.errors import ExitCode, ValuePropsError, told_error
 from value_props.gate import Verdict, drift_warnings
-from value_props.logs import logger, step
+from value_props.logs import log_and_continue, logger, step
 from value_props.page import write_page
 from value_props.published import DATABASE, METRICS, PAGE, REPORT, OutPath, remove, remove_tree
 from value_props.run import Run
@@ -24,10 +24,14 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
     """Record a failed run, and keep its work, so that its rows can be looked at."""
     try:
         yield
-    except BaseException as error:
+    except BaseException as fault:
+        error = told_error(fault) or fault
         logger.info("step=failed error=%s", _said(error))
-        with _told_only():
-            _record_failure(run, out, error)
+        ended = _ended_by(error)
+        with log_and_continue("ending"):
+            history.note_end(out, ended)
+        with log_and_continue("ending"):
+            _record_failure(run, out, error, ended)
             remove_tree(out.last_run)
             files = out.work / "files"
             for name in out.edition.exports:
@@ -35,14 +39,19 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
             files.rename(out.last_run)
             (out.work / "run.log").rename(out.last_run / "run.log")
             remove_tree(out.work)
-        raise
+        if error is fault:
+            raise
+        raise error from fault
 
 
-def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
+def _ended_by(error: BaseException) -> history.Ended:
+    code = error.exit_code if isinstance(error, ValuePropsError) else ExitCode.CANNOT_RUN
+    return history.Ended("failed", int(code), _said(error))
+
+
+def _record_failure(run: Run, out: OutPath, error: BaseException, ended: history.Ended) -> None:
     if history.is_recorded(out, run.run_id):
         return
-    code = error.exit_code if isinstance(error, ValuePropsError) else ExitCode.CANNOT_RUN
-    ended = history.Ended("failed", int(code), _said(error))
     run.problems, run.report = _problems(run, error), None
     # Where publishing failed, the files may be gone.
     run.database.parent.mkdir(exist_ok=True)
@@ -54,7 +63,7 @@ def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
         logger.warning("step=history problem=%s", fault)
         path = None
         history.stage(out, run.begun, ended, run.outcomes)
-    with _told_only():
+    with log_and_continue("ending"):
         write_report(run, out, ended, path)
     history.commit(out, run.run_id)
 
@@ -65,15 +74,6 @@ def stage_record(run: Run, out: OutPath, ended: history.Ended) -> None:
     # Where publishing failed, they are told already.
     drift = drift_warnings(run.database, run.run_id)
     run.warnings.extend(text for text in drift if text not in run.warnings)
-
-
-@contextmanager
-def _told_only() -> Iterator[None]:
-    """Log what goes wrong after a run failed: it must not hide why the run failed."""
-    try:
-        yield
-    except Exception as fault:
-        logger.warning("step=ending problem=%s: %s", type(fault).__name__, fault)
 
 
 def _said(error: BaseException) -> str:
@@ -110,7 +110,14 @@ def write_report(run: Run, out: OutPath, ended: history.Ended, path: Path | None
     facts = report.compose(
         run.begun,
         ended,
-        report.Findings(run.problems, run.warnings, run.seconds, run.outcomes),
+        report.Findings(
+            run.problems,
+            run.warnings,
+            run.seconds,
+            run.outcomes,
+            run.ignored_files,
+            run.is_sample_data,
+        ),
         path,
     )
     run.report = facts
@@ -132,7 +139,7 @@ def emit_lineage(run: Run, out: OutPath, verdict: Verdict | None) -> None:
         started_at=run.started_at,
         is_passed=verdict is not None and not verdict.problems,
     )
-    with _told_only(), step("lineage", run.seconds) as fields:
+    with log_and_continue("ending"), step("lineage", run.seconds) as fields:
         fields["events"] = lineage.emit(ended)
 
 
@@ -146,9 +153,10 @@ def leave_metrics(run: Run, out: OutPath, shown_before: Mapping[str, Any] | None
     """
     if run.report is None:
         # Old metrics would tell that all is well; that there are none is an alert.
-        (out.root / METRICS).unlink(missing_ok=True)
+        with log_and_continue("ending"):
+            (out.root / METRICS).unlink(missing_ok=True)
         return
-    with _told_only():
+    with log_and_continue("ending"):
         run.metrics = metrics.text_of(run.report, shown_before)
         metrics.write(run.metrics, out.root / METRICS)
         if run.problems:
@@ -162,7 +170,7 @@ def tell_metrics_of_rollback(out: OutPath) -> None:
         return
     # What it made current is not so any more, or is told by the second report.
     ended = {**last, "run": {**last["run"], "is_made_current": False}}
-    with _told_only():
+    with log_and_continue("ending"):
         metrics.write(metrics.text_of(ended, report.shown(out)), out.root / METRICS)
 
 

@@ -1,4 +1,4 @@
-"""Variables of the environment, set for a while: the way to tell dbt's profile something."""
+"""Variables of the environment, set or taken away for a while: what dbt and its profile read."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def environment(**values: str) -> Iterator[None]:
-    """Set variables of the environment, and put back what was there."""
-    before = {name: os.environ.get(name) for name in values}
+def environment(*, without: str | None = None, **values: str) -> Iterator[None]:
+    """Set variables of the environment, and put back what was there.
+
+    Args:
+        without: how the names of those begin that are taken away.
+        values: by name.
+    """
+    gone = [name for name in os.environ if without and name.startswith(without)]
+    before = {name: os.environ.get(name) for name in (*gone, *values)}
+    for name in gone:
+        del os.environ[name]
     os.environ.update(values)
     try:
         yield

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import pwd
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -49,3 +53,59 @@ class ValuePropsError(Exception):
 
 class RefusedError(ValuePropsError):
     """A run may not begin there: nothing failed, so no record tells of it, and no alert."""
+
+
+_NEEDS_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NEEDS_RIGHTS = (errno.EACCES, errno.EPERM)
+
+
+def told_error(error: BaseException) -> ValuePropsError | None:
+    """An error as the user is told it; None for one that nobody foresaw.
+
+    What the system or DuckDB refuses is something that the user can mend, wherever it happens.
+    """
+    if isinstance(error, ValuePropsError):
+        return error
+    if isinstance(error, OSError):
+        return _refused_by_system(error)
+    if type(error).__module__.partition(".")[0] in ("duckdb", "_duckdb"):
+        return ValuePropsError(
+            " ".join(str(error).split())[:600],
+            "DuckDB",
+            "Mend what it names and run again; --debug shows more",
+        )
+    return None
+
+
+def owners_of(path: Path) -> str:
+    """Whom a file or folder belongs to, and who this process is, for a message."""
+    for place in (path, *path.parents):
+        try:
+            owner = place.stat().st_uid
+        except OSError:
+            continue
+        return f"{place} belongs to {_user(owner)}, and this is {_user(os.geteuid())}"
+    return f"this is {_user(os.geteuid())}"
+
+
+def _refused_by_system(error: OSError) -> ValuePropsError:
+    what = (error.strerror or str(error) or type(error).__name__).rstrip(".")
+    remedy = "See that it is there and can be used, and run again; --debug shows more"
+    path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
+    if error.errno in _NEEDS_ROOM:
+        remedy = "Free some room, and run again"
+    elif error.errno == errno.EROFS:
+        remedy = "Name a folder that can be written"
+    elif error.errno in _NEEDS_RIGHTS and path:
+        what = f"{what}: {owners_of(path)}"
+        remedy = "Run as its owner, or have the owner grant the right"
+    return ValuePropsError(
+        what[:1].lower() + what[1:], f"Path {path}" if path else "The system", remedy
+    )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"

@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from value_props.errors import ValuePropsError
 from value_props.logs import logger
+from value_props.parameters import folder_of
 
 # A run waits ten seconds at most for a receiver that does not answer; two are for the rest.
 DEADLINE_SECONDS = 8.0
@@ -51,7 +53,7 @@ def is_configured(project: Path, environ: Mapping[str, str] = os.environ) -> boo
         return True
     if any(name.startswith("OPENLINEAGE__TRANSPORT__") for name in environ):
         return True
-    return any(_has_file(folder) for folder in (project, Path("~/.openlineage")))
+    return any(_has_file(folder) for folder in (str(project), "~/.openlineage"))
 
 
 def emit(run: DbtRun, environ: Mapping[str, str] = os.environ) -> int:
@@ -68,7 +70,9 @@ def emit(run: DbtRun, environ: Mapping[str, str] = os.environ) -> int:
         return 0
     variables = dict(environ)
     if config := environ.get("OPENLINEAGE_CONFIG"):
-        variables["OPENLINEAGE_CONFIG"] = str(Path(config).absolute())
+        variables["OPENLINEAGE_CONFIG"] = str(
+            folder_of(config, "Environment variable OPENLINEAGE_CONFIG")
+        )
     try:
         answer = subprocess.run(  # nosec B603
             [sys.executable, "-m", "value_props.lineage_events"],
@@ -78,9 +82,10 @@ def emit(run: DbtRun, environ: Mapping[str, str] = os.environ) -> int:
             stderr=subprocess.DEVNULL,
             cwd=run.project,
             env=variables,
-            text=True,
+            errors="replace",
             timeout=DEADLINE_SECONDS,
             check=True,
+            encoding="utf-8",
         )
         told = json.loads(answer.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
@@ -94,10 +99,10 @@ def emit(run: DbtRun, environ: Mapping[str, str] = os.environ) -> int:
     return int(told["sent"])
 
 
-def _has_file(folder: Path) -> bool:
+def _has_file(folder: str) -> bool:
     try:
-        return (folder.expanduser() / "openlineage.yml").is_file()
-    except (OSError, RuntimeError):
+        return (folder_of(folder, "OpenLineage") / "openlineage.yml").is_file()
+    except (OSError, ValuePropsError):
         # No home folder, or that of another user.
         return False
 

@@ -12,6 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from value_props.text import printable
+
 logger = logging.getLogger("value_props")
 
 _FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s"
@@ -32,7 +34,7 @@ def configure(is_debug: bool) -> None:
 @contextmanager
 def log_file(path: Path) -> Iterator[None]:
     """Write every line, DEBUG included, to a file as well."""
-    handler = logging.FileHandler(path)
+    handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(_formatter())
     logger.addHandler(handler)
     try:
@@ -61,6 +63,15 @@ def step(name: str, seconds: dict[str, float], **fields: Any) -> Iterator[dict[s
     seconds[name] = round(time.monotonic() - start, 3)
     details = "".join(f" {key}={value}" for key, value in fields.items())
     logger.info("step=%s seconds=%.2f%s", name, seconds[name], details)
+
+
+@contextmanager
+def log_and_continue(name: str) -> Iterator[None]:
+    """Log what goes wrong in the block, and go on: it must not change or hide the result."""
+    try:
+        yield
+    except Exception as fault:
+        logger.warning("step=%s problem=%s: %s", name, type(fault).__name__, fault)
 
 
 class NodeProgress:
@@ -98,7 +109,14 @@ class NodeProgress:
         self._bar.update(self._task, advance=1, description=node.node_name)
 
 
+class _Formatter(logging.Formatter):
+    """One line, whatever the raw text that it quotes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def _formatter() -> logging.Formatter:
-    formatter = logging.Formatter(_FORMAT, _TIME)
+    formatter = _Formatter(_FORMAT, _TIME)
     formatter.converter = time.gmtime
     return formatter

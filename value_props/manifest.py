@@ -19,7 +19,9 @@ import yaml
 from value_props import database
 from value_props.bucket import Entry
 from value_props.gate import Verdict
+from value_props.logs import logger
 from value_props.published import DATABASE, MANIFEST, Edition, files_under, sha256_of
+from value_props.text import printable
 
 FORMAT_VERSION = 1
 
@@ -37,7 +39,7 @@ def write_manifest(
     Args:
         folder: holds the outputs of the run.
         edition: what these are.
-        run: run_id, started_at, raw_path and seconds per step.
+        run: run_id, started_at, raw_path, is_sample_data, ignored_files and seconds per step.
         verdict: of the gate.
         made_by: see the function of that name.
         objects: the inputs that are in a bucket, by name; raw_path is its address.
@@ -80,12 +82,12 @@ def write_manifest(
             for output in edition.outputs
             for name in files_under(folder, output)
         ],
-        "warnings": verdict.warnings,
+        "warnings": [printable(warning) for warning in verdict.warnings],
         "tests": verdict.tests,
         **made_by,
     }
     text = json.dumps(manifest, indent=2, default=_as_json, ensure_ascii=False)
-    (folder / MANIFEST).write_text(text + "\n")
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
 
@@ -127,13 +129,21 @@ def git_commit(project: Path) -> str | None:
         return None
     command = [git, "-C", str(project), "describe", "--always", "--dirty", "--abbrev=40"]
     answer = subprocess.run(  # nosec B603
-        [*command, "--exclude", "*"], capture_output=True, text=True, check=False
+        [*command, "--exclude", "*"],
+        capture_output=True,
+        errors="replace",
+        check=False,
+        encoding="utf-8",
     )
+    if answer.returncode:
+        # Such as a repository that belongs to somebody else.
+        fault = " ".join(answer.stderr.split()) or f"it exits with {answer.returncode}"
+        logger.warning("step=start problem=git tells no commit: %s", fault)
     return answer.stdout.strip() or None
 
 
 def _packages(project: Path) -> dict[str, str]:
-    locked = yaml.safe_load((project / "package-lock.yml").read_text())["packages"]
+    locked = yaml.safe_load((project / "package-lock.yml").read_text(encoding="utf-8"))["packages"]
     return {package["name"]: package["version"] for package in locked}
 
 

@@ -15,8 +15,10 @@ from typing import Any
 
 import duckdb
 import jinja2
+from markupsafe import Markup
 
 from value_props.database import opened, rows_of
+from value_props.text import printable
 
 RUNS_SHOWN = 30
 DAYS_SHOWN = 120
@@ -136,6 +138,7 @@ def render(report: Mapping[str, Any], figures: Figures) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters.update(number=_number, share=_share, change=_change)
     return environment.get_template("report.html.j2").render(
@@ -144,6 +147,13 @@ def render(report: Mapping[str, Any], figures: Figures) -> str:
         window=report["window"] or defaultdict(lambda: None),
         figures=figures,
     )
+
+
+def _shown(value: object) -> object:
+    """What a template prints of a value: of raw text, no character that could hide some."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return "\n".join(printable(line) for line in value.split("\n"))
+    return value
 
 
 def _figures(report: Mapping[str, Any], database: Path | None) -> Figures:

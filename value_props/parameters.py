@@ -1,4 +1,4 @@
-"""The parameters of a run: their names, defaults and what is allowed.
+"""What a user may set: the parameters of a run with their rules, switches, and folders.
 
 `macros/run_parameter.sql` holds the same rules for plain dbt; a test keeps them together.
 """
@@ -9,8 +9,51 @@ import datetime
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from value_props.errors import ValuePropsError
+
+SWITCHES = {"1": True, "true": True, "yes": True, "on": True} | {
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
+ALLOWED_SWITCHES = "1, true, yes or on; or 0, false, no or off"
+
+
+def switch_of(text: str, where: str) -> bool:
+    """Read a switch, in any case; an empty text is off.
+
+    Args:
+        text: as the user gave it.
+        where: what the error names: a flag or variable.
+
+    Raises:
+        ValuePropsError: it is neither on nor off.
+    """
+    try:
+        return SWITCHES[text.strip().lower() or "off"]
+    except KeyError:
+        raise _refused(text, where, ALLOWED_SWITCHES) from None
+
+
+def folder_of(text: str, where: str) -> Path:
+    """The folder that a user names, as an absolute path; `~` is the home folder.
+
+    Args:
+        text: as the user gave it.
+        where: what the error names: a flag or variable.
+
+    Raises:
+        ValuePropsError: the user whose home it names has none, or the current folder is gone.
+    """
+    try:
+        return Path(text).expanduser().absolute()
+    except (RuntimeError, OSError) as error:
+        raise ValuePropsError(
+            f"'{text}' leads to no folder ({error})", where, "Write the whole path of the folder"
+        ) from None
 
 
 def is_date(text: str) -> bool:
@@ -47,6 +90,7 @@ class Parameter:
         meaning: one line for the help.
         allowed: what a value may be, in words.
         accepts: whether a text is such a value.
+        is_switch: whether it is on or off; the command line takes the bare flag for on.
     """
 
     name: str
@@ -55,6 +99,7 @@ class Parameter:
     meaning: str
     allowed: str
     accepts: Callable[[str], bool]
+    is_switch: bool = False
 
 
 PARAMETERS = (
@@ -111,8 +156,9 @@ PARAMETERS = (
         "--allow-incomplete",
         "false",
         "Warn, and do not fail, where a day has no print or a source ends early.",
-        "true or false",
-        _is_one_of("true", "false"),
+        ALLOWED_SWITCHES,
+        lambda text: text.lower() in SWITCHES,
+        is_switch=True,
     ),
     Parameter(
         "run_date",
@@ -144,10 +190,10 @@ def check_parameters(given: Mapping[str, str]) -> dict[str, str]:
             continue
         parameter = known[name]
         if not parameter.accepts(text):
-            raise ValuePropsError(
-                what=f"'{text}' is not allowed",
-                where=f"Parameter {name} ({parameter.flag})",
-                remedy=f"Allowed is {parameter.allowed}",
-            )
-        checked[name] = text
+            raise _refused(text, f"Parameter {name} ({parameter.flag})", parameter.allowed)
+        checked[name] = str(SWITCHES[text.lower()]).lower() if parameter.is_switch else text
     return checked
+
+
+def _refused(text: str, where: str, allowed: str) -> ValuePropsError:
+    return ValuePropsError(f"'{text}' is not allowed", where, f"Allowed is {allowed}")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from value_props.errors import ValuePropsError
+from value_props.parameters import folder_of
 from value_props.published import METRICS
 
 # The command line begins with this module, and most of its runs name no bucket.
@@ -36,7 +37,7 @@ class Place:
     """A path as the user named it, and where it is on this machine.
 
     Args:
-        name: what the user is told.
+        name: what the user is told: the whole path of the folder, or the address.
         folder: the folder itself, or what stands for the prefix of a bucket.
         bucket: the prefix; None for a folder.
     """
@@ -56,6 +57,31 @@ class Place:
             error.details = [self._named(detail) for detail in error.details]
             raise
 
+    def names(self) -> list[str]:
+        """The names of what lies in it, without deeper folders of a bucket.
+
+        Raises:
+            ValuePropsError: the store fails.
+        """
+        if self.bucket:
+            return list(self.bucket.files())
+        return [path.name for path in self.folder.iterdir()]
+
+    def read(self, name: str) -> bytes:
+        """A small file that lies in it.
+
+        Raises:
+            ValuePropsError: the store fails.
+            OSError: it is gone, or cannot be read.
+        """
+        return self.bucket.read(name) if self.bucket else (self.folder / name).read_bytes()
+
+    def is_at(self, name: str) -> bool:
+        """Whether another name is one of the same place."""
+        return name == self.name or (
+            self.bucket is None and os.path.realpath(name) == os.path.realpath(self.folder)
+        )
+
     def mirrored(self) -> dict[str, Entry]:
         """Bring the raw files of a prefix to its folder; only what changed is fetched.
 
@@ -72,7 +98,9 @@ class Place:
 
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self.folder.with_name(f"{self.folder.name}.lock").open("w") as lock:
+            with self.folder.with_name(f"{self.folder.name}.lock").open(
+                "w", encoding="utf-8"
+            ) as lock:
                 # Two runs may read the same prefix; the second finds what the first fetched.
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 found = mirror(self.bucket, is_raw_file, self.folder)
@@ -108,7 +136,8 @@ def place_of(text: str, kind: Literal["raw", "out"]) -> Place:
         ValuePropsError: it is an address of another kind, or holds credentials.
     """
     if not is_address(text):
-        return Place(text, Path(text))
+        folder = folder_of(text, f"Parameter --{kind}")
+        return Place(str(folder), folder)
     from value_props.bucket import Bucket
 
     bucket = Bucket(text.rstrip("/"))
@@ -123,7 +152,20 @@ def is_address(text: str) -> bool:
 
 
 def cache_root() -> Path:
-    """The folder of what stands for buckets."""
+    """The folder of what stands for buckets.
+
+    Raises:
+        ValuePropsError: none is named, and the user has no home.
+    """
     if named := os.environ.get(CACHE):
-        return Path(named).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "value-props"
+        return folder_of(named, f"Environment variable {CACHE}")
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared) / "value-props"
+    try:
+        return Path.home() / ".cache" / "value-props"
+    except RuntimeError:
+        raise ValuePropsError(
+            "this user has no home folder to keep it in",
+            "Cache of what is in buckets",
+            f"Name a folder in {CACHE}",
+        ) from None

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from value_props import __version__
 from value_props.environment import environment
 from value_props.errors import ValuePropsError
 from value_props.resources import resolve
 
 EventCallback = Callable[[Any], None]
 
+DBT_VARIABLES = "DBT_"
+# What a build comes to, unit tests aside.
+BUILT_KINDS = ("model", "seed", "snapshot", "test")
 # Options of a build. Unit tests judge the code and not the data: they ran before it was merged.
 DATA_ONLY = ("--exclude-resource-type", "unit_test")
 MODELS_ONLY = (*DATA_ONLY, "--exclude-resource-type", "test")
@@ -55,19 +63,34 @@ class NodeOutcome:
 
 
 def find_project() -> Path:
-    """The folder of dbt_project.yml: the current one, or the one this package lies in.
+    """The folder of dbt_project.yml: the one this package lies in, or else the current one.
+
+    A package that was installed by copy lies in none; the models of another version than its own
+    would not go with it.
 
     Raises:
-        ValuePropsError: neither holds a project.
+        ValuePropsError: neither holds a project of this version.
     """
-    for folder in (Path.cwd(), Path(__file__).resolve().parents[1]):
+    for folder in (Path(__file__).resolve().parents[1], Path.cwd()):
         if (folder / "dbt_project.yml").is_file() and (folder / "value_props").is_dir():
+            _refuse_other_version(folder)
             return folder
     raise ValuePropsError(
         "there is no dbt_project.yml here",
         f"Folder {Path.cwd()}",
-        "Change to the root of the value-props repository",
+        "Change to the root of the value-props repository: the package alone has no models",
     )
+
+
+def _refuse_other_version(project: Path) -> None:
+    text = (project / "dbt_project.yml").read_text(encoding="utf-8")
+    version = yaml.safe_load(text)["version"]
+    if version != __version__:
+        raise ValuePropsError(
+            f"it is version {version}, and the installed command is {__version__}",
+            f"Project {project}",
+            "Install the command from the project: `pip install --editable .`",
+        )
 
 
 @dataclass
@@ -108,6 +131,26 @@ class Dbt:
         result = self._invoke(["build", *options], on_event)
         return [_outcome_of(item) for item in result.results]
 
+    def refuse_left_out(self, outcomes: Sequence[NodeOutcome]) -> None:
+        """Refuse a build that did not come to every model and test of the parsed project.
+
+        Raises:
+            ValuePropsError: it names some of those that were left out.
+        """
+        ended = {outcome.name for outcome in outcomes}
+        left_out = sorted(
+            node.name
+            for node in self.manifest.nodes.values()
+            if str(node.resource_type) in BUILT_KINDS and node.name not in ended
+        )
+        if left_out:
+            raise ValuePropsError(
+                f"dbt left out {len(left_out)} of its models and tests: {', '.join(left_out[:7])}",
+                f"Project {self.project}",
+                "See what keeps dbt from them, and run again; without all of its tests a run is not"
+                " published",
+            )
+
     def generate_docs(self, has_catalog: bool) -> None:
         """Write the docs site as one file, static_index.html in the target folder.
 
@@ -119,18 +162,23 @@ class Dbt:
         )
 
     def _invoke(self, arguments: list[str], on_event: EventCallback | None) -> Any:
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-        from dbt.cli.main import dbtRunner
-
-        with environment(
-            VALUE_PROPS_WORK_DB=str(self.database),
-            **resolve().variables(self.database.parent / "duckdb_temp"),
+        with (
+            _without_hash(self.database) as database,
+            # No variable of dbt's own may change what a run builds, or which tests it runs.
+            environment(
+                without=DBT_VARIABLES,
+                VALUE_PROPS_WORK_DB=str(database),
+                **resolve().variables(self.database.parent / "duckdb_temp"),
+            ),
         ):
+            from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+            from dbt.cli.main import dbtRunner
+
             outcome = dbtRunner(
                 manifest=self.manifest, callbacks=[on_event] if on_event else []
             ).invoke([*arguments, *self._flags()])
-        # Closes the file: the run exports from it, and moves it, next.
-        DuckDBConnectionManager.close_all_connections()
+            # Closes the file: the run exports from it, and moves it, next.
+            DuckDBConnectionManager.close_all_connections()
         if isinstance(outcome.exception, KeyboardInterrupt):
             raise outcome.exception
         if outcome.result is None:
@@ -153,6 +201,18 @@ class Dbt:
             *("--vars", json.dumps(dict(self.dbt_vars), sort_keys=True)),
             "--no-use-colors",
         ]
+
+
+@contextmanager
+def _without_hash(path: Path) -> Iterator[Path]:
+    """The path of a database as dbt-duckdb can open it: it takes what follows a `#` for no part."""
+    if "#" not in str(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="value_props_") as scratch:
+        link = Path(scratch) / "folder"
+        link.symlink_to(path.parent)
+        yield link / path.name
 
 
 def _outcome_of(item: Any) -> NodeOutcome:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from value_props.errors import ExitCode, RefusedError, ValuePropsError
+from value_props.errors import ExitCode, RefusedError, ValuePropsError, owners_of
 
 DATABASE = "value_props.duckdb"
 PAGE = "report.html"
@@ -120,19 +120,25 @@ class OutPath:
             ValuePropsError: it can't be written, holds a file under a stable name, or what
                 another command published.
         """
+        if "?" in str(self.root):
+            raise ValuePropsError(
+                "DuckDB can open no database below a folder with a ? in its name",
+                f"Out path {self.root}",
+                "Name another folder",
+            )
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValuePropsError(
-                f"the folder cannot be made ({error.strerror})",
+                f"the folder cannot be made ({error.strerror}: {owners_of(self.root)})",
                 f"Out path {self.root}",
                 "Name a folder that can be written",
             ) from error
-        if not os.access(self.root, os.W_OK):
+        if not os.access(self.root, os.W_OK | os.X_OK):
             raise ValuePropsError(
-                "the folder cannot be written",
+                f"the folder cannot be written ({owners_of(self.root)})",
                 f"Out path {self.root}",
-                "Name a folder that can be written",
+                "Name a folder that can be written, or have its owner grant the right",
             )
         self.refuse_other(edition_at(self.root))
         for name in (*self.edition.stable_names, "current"):
@@ -192,7 +198,7 @@ class OutPath:
         """
         path = self.runs / run_id / MANIFEST
         try:
-            manifest: dict[str, Any] = json.loads(path.read_text())
+            manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ValuePropsError(
                 f"the manifest cannot be read ({error})",

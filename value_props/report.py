@@ -19,6 +19,7 @@ from value_props.history import Begun, Ended
 from value_props.manifest import utc_now
 from value_props.project import NodeOutcome
 from value_props.published import OutPath
+from value_props.text import printable
 
 FORMAT_VERSION = 1
 JSON_NAME = "report.json"
@@ -83,12 +84,16 @@ class Findings:
         warnings: a sentence each.
         seconds: wall time by step.
         outcomes: of the nodes that dbt ran.
+        ignored_files: names beside the raw files that nearly are names of raw files.
+        is_sample_data: whether a raw file is one that `value-props sample` wrote.
     """
 
     problems: Sequence[str]
     warnings: Sequence[str]
     seconds: Mapping[str, float]
     outcomes: Sequence[NodeOutcome]
+    ignored_files: Sequence[str] = ()
+    is_sample_data: bool = False
 
 
 def compose(
@@ -119,13 +124,15 @@ def compose(
                 "exit_code": ended.exit_code,
                 "is_made_current": ended.is_made_current,
                 "raw_path": begun.raw_path,
+                "is_sample_data": findings.is_sample_data,
                 "parameters": dict(begun.parameters),
                 "git_commit": begun.git_commit,
                 "versions": dict(begun.versions),
             },
             "window": window,
-            "problems": list(findings.problems),
-            "warnings": list(findings.warnings),
+            "problems": [printable(problem) for problem in findings.problems],
+            "warnings": [printable(warning) for warning in findings.warnings],
+            "ignored_files": list(findings.ignored_files),
             "seconds": dict(findings.seconds),
             "rows_in_mart": _count(connection, "marts.fct_prints"),
             "tests": dict(Counter(test["status"] for test in tests)),

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from value_props.environment import environment
 from value_props.errors import ValuePropsError
+from value_props.parameters import folder_of
 from value_props.published import remove_tree
 
 _UNITS = {
@@ -153,7 +154,7 @@ def resolve(given: Mapping[str, str] | None = None) -> Resources:
     return Resources(
         memory_limit=_size("memory_limit", texts, _LEAST_BYTES),
         threads=_threads(texts),
-        temp_dir=Path(texts["temp_dir"]).absolute() if texts["temp_dir"] else None,
+        temp_dir=folder_of(texts["temp_dir"], _name_of("temp_dir")) if texts["temp_dir"] else None,
         max_temp_size=_size("max_temp_size", texts, 0),
     )
 
@@ -186,12 +187,12 @@ def _threads(texts: Mapping[str, str]) -> int:
 
 
 def _refused(name: str, text: str, allowed: str) -> ValuePropsError:
+    return ValuePropsError(f"'{text}' is not allowed", _name_of(name), f"Allowed is {allowed}")
+
+
+def _name_of(name: str) -> str:
     [resource] = [resource for resource in RESOURCES if resource.name == name]
-    return ValuePropsError(
-        f"'{text}' is not allowed",
-        f"Parameter {name} ({resource.flag} or {resource.variable})",
-        f"Allowed is {allowed}",
-    )
+    return f"Parameter {name} ({resource.flag} or {resource.variable})"
 
 
 def _check_folder(folder: Path) -> None:
@@ -205,6 +206,6 @@ def _check_folder(folder: Path) -> None:
     if reason is not None:
         raise ValuePropsError(
             f"'{folder}' cannot hold temporary files ({reason})",
-            "Parameter temp_dir (--temp-dir or VALUE_PROPS_TEMP_DIR)",
+            _name_of("temp_dir"),
             "Name a folder that can be written",
         )

@@ -71,6 +71,8 @@ class Run:
         problems: of a failed run, a sentence each, with nothing of the raw data.
         warnings: a sentence each.
         objects: of the raw files that are in a bucket, by name.
+        ignored_files: names beside the raw files that nearly are names of raw files.
+        is_sample_data: whether a raw file is one that `value-props sample` wrote.
         report: of the ended run, as report.schema.json describes; None before, and where it
             could not be made.
         metrics: of the ended run, as the text that Prometheus reads; None as report.
@@ -85,6 +87,8 @@ class Run:
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     objects: dict[str, Entry] = field(default_factory=dict)
+    ignored_files: list[str] = field(default_factory=list)
+    is_sample_data: bool = False
     report: dict[str, Any] | None = None
     metrics: str | None = None
 

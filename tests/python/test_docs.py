@@ -91,7 +91,8 @@ def test_every_argument_of_a_macro_is_described(pipeline: Pipeline) -> None:
             continue
         signature = re.search(r"macro\s+\w+\((.*?)\)", macro.macro_sql)
         assert signature, macro.name
-        names = re.findall(r"\w+", signature[1])
+        given = signature[1].split(",") if signature[1] else []
+        names = [argument.partition("=")[0].strip() for argument in given]
         described = [argument.name for argument in macro.arguments if argument.description]
         if described != names:
             wrong[macro.name] = (names, described)
@@ -100,9 +101,13 @@ def test_every_argument_of_a_macro_is_described(pipeline: Pipeline) -> None:
 
 def test_columns_change_with_the_raw_field_they_name_and_no_other(pipeline: Pipeline) -> None:
     for name in ("prints", "taps"):
-        (pipeline.raw_path / f"{name}.json").write_text("\n".join(EVENTS.values()))
+        (pipeline.raw_path / f"{name}.json").write_text(
+            "\n".join(EVENTS.values()), encoding="utf-8"
+        )
     header = "pay_date,total,user_id,value_prop"
-    (pipeline.raw_path / "pays.csv").write_text("\n".join([header, *PAYMENTS.values()]))
+    (pipeline.raw_path / "pays.csv").write_text(
+        "\n".join([header, *PAYMENTS.values()]), encoding="utf-8"
+    )
     pipeline.run(
         {"run_date": "2020-12-01"}, ("--select", "+base_prints", "+base_taps", "+base_pays")
     )
@@ -228,8 +233,8 @@ def test_without_a_run_the_pages_say_what_is_missing(tmp_path: Path) -> None:
     site = write_docs(ROOT, OutPath(tmp_path / "out"), tmp_path / "site")
     assert set(site.missing) == {"report.html", "lineage.html"}
     for name in site.missing:
-        assert "run make build" in site.home.with_name(name).read_text()
-    home = site.home.read_text()
+        assert "run make build" in site.home.with_name(name).read_text(encoding="utf-8")
+    home = site.home.read_text(encoding="utf-8")
     assert MART in home
     assert '"compiled_path": "target/compiled/' in home
     assert [home.count(path) for path in ("value_props_docs_", str(ROOT))] == [0, 0]
@@ -241,7 +246,7 @@ def test_without_colibri_the_page_says_how_to_get_it(
     monkeypatch.setattr("value_props.docs.find_spec", lambda _: None)
     site = write_docs(ROOT, out, tmp_path)
     assert set(site.missing) == {"lineage.html"}
-    assert "run make docs" in site.home.with_name("lineage.html").read_text()
+    assert "run make docs" in site.home.with_name("lineage.html").read_text(encoding="utf-8")
 
 
 def test_docs_are_written_without_a_connection(

@@ -20,7 +20,7 @@ VALUES = {
     "lookback_weeks": ["104", "105", "1e1"],
     "lookback_anchor": ["print", "day"],
     "max_quarantine_rate": ["0.5", "1.0", "1.1", "-0.1", "1e-2", ".5"],
-    "allow_incomplete": ["true", "yes"],
+    "allow_incomplete": ["true", "yes", "On", "OFF", "0", "maybe", "2"],
 }
 CASES = [(name, value) for name, values in VALUES.items() for value in values]
 

@@ -10,10 +10,33 @@ from value_props.errors import ValuePropsError
 from value_props.places import CACHE, place_of
 
 
-def test_a_folder_stands_for_itself() -> None:
-    place = place_of("data/raw", "raw")
-    assert (place.name, place.folder, place.bucket) == ("data/raw", Path("data/raw"), None)
-    assert place.mirrored() == {}
+def test_a_folder_stands_for_itself_whatever_the_current_folder_is_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    raw = place_of("data/raw", "raw")
+    home = place_of("~/pub", "out")
+    monkeypatch.chdir("/")
+    assert (raw.name, raw.folder, raw.bucket) == (
+        str(tmp_path / "data/raw"),
+        tmp_path / "data/raw",
+        None,
+    )
+    assert raw.mirrored() == {}
+    assert home.folder == tmp_path / "home" / "pub"
+
+
+def test_a_user_without_a_home_is_told_to_name_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (CACHE, "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(ValuePropsError, match=CACHE):
+        place_of("s3://lake/raw", "raw")
 
 
 def test_each_address_has_a_folder_in_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
@@ -36,7 +36,9 @@ FIXTURES = ROOT / "tests" / "fixtures"
 RUN_DATE = "2020-12-01"
 SCRIPT = "<script>alert(1)</script>"
 SECTIONS = ["rows", "days", "heat", "weeks", "drift", "features", "tests", "time", "made"]
-SCHEMA = json.loads(resources.files("value_props").joinpath("report.schema.json").read_text())
+SCHEMA = json.loads(
+    resources.files("value_props").joinpath("report.schema.json").read_text(encoding="utf-8")
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ def request_of(raw: Path, out: OutPath, **parameters: str) -> Request:
 
 
 def report_of(out: OutPath, run_id: str) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((out.history / run_id / "report.json").read_text())
+    facts: dict[str, Any] = json.loads(
+        (out.history / run_id / "report.json").read_text(encoding="utf-8")
+    )
     return facts
 
 
@@ -74,7 +78,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     folder = tmp_path_factory.mktemp("report")
     out, raw = OutPath(folder / "out"), folder / "raw"
     shutil.copytree(FIXTURES / "dirty", raw)
-    with (raw / "prints.json").open("a") as prints:
+    with (raw / "prints.json").open("a", encoding="utf-8") as prints:
         for user in range(1, 31):
             event = {"position": 0, "value_prop": SCRIPT}
             row = {"day": "2020-11-24", "event_data": event, "user_id": user}
@@ -82,7 +86,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
             prints.write(f'<img src="https://example.invalid/{user}" onerror="alert(2)">\n')
             prints.write(f'{{"day":"2020-11-24","user_id":{user}}}{" " * 400}\n')
     job.build(request_of(FIXTURES / "clean", out))
-    job.build(request_of(raw, out, max_quarantine_rate="1"))
+    asked = request_of(raw, out, max_quarantine_rate="1")
+    # Other raw files than those that are published.
+    job.build(replace(asked, make_current=True))
     accepted_page = folder / "accepted.html"
     shutil.copyfile(out.root / "report.html", accepted_page)
     with pytest.raises(ValuePropsError):
@@ -190,7 +196,7 @@ def test_a_table_is_held_against_what_was_agreed(tmp_path: Path) -> None:
 def test_a_run_that_could_not_read_has_a_report_too(tmp_path: Path, browser: Browser) -> None:
     out, raw = OutPath(tmp_path / "out"), tmp_path / "raw"
     shutil.copytree(FIXTURES / "clean", raw)
-    (raw / "pays.csv").write_text("pay_date,total\n2020-11-01,1\n")
+    (raw / "pays.csv").write_text("pay_date,total\n2020-11-01,1\n", encoding="utf-8")
     with pytest.raises(ValuePropsError) as stopped:
         job.build(request_of(raw, out))
     [record] = out.history.iterdir()
@@ -222,7 +228,7 @@ def test_a_report_that_cannot_be_made_does_not_hide_why_a_run_failed(
     assert (alert["event"], alert["page"]) == ("failed", None)
     assert "quarantine" in alert["findings"][0]
     assert len(list(out.history.iterdir())) == 1
-    assert (out.last_run / "run.log").read_text().count("no pencil") == 1
+    assert (out.last_run / "run.log").read_text(encoding="utf-8").count("no pencil") == 1
 
 
 @pytest.mark.parametrize(
@@ -253,7 +259,7 @@ def test_page_is_whole_accessible_and_asks_for_nothing(
 
 def test_page_shows_raw_data_as_text(runs: Runs, browser: Browser) -> None:
     for path in (runs.accepted_page, runs.failed_page):
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         assert SCRIPT not in text
         assert not re.search(r"<(script|img|link|iframe|a)\b", text)
         opened = open_page(browser, path)
@@ -321,7 +327,7 @@ def test_a_build_tells_of_its_failure_and_of_its_recovery(
 
 
 def metrics_of(out: OutPath) -> dict[str, str]:
-    text = (out.root / "metrics.prom").read_text()
+    text = (out.root / "metrics.prom").read_text(encoding="utf-8")
     return dict(re.findall(r"^value_props_(\S+) (\S+)$", text, re.M))
 
 
@@ -330,8 +336,8 @@ def ended_at(facts: dict[str, Any]) -> float:
 
 
 def test_metrics_tell_of_the_last_run_and_of_what_is_published(runs: Runs) -> None:
-    text = (runs.out.root / "metrics.prom").read_text()
-    assert (runs.out.last_run / "metrics.prom").read_text() == text
+    text = (runs.out.root / "metrics.prom").read_text(encoding="utf-8")
+    assert (runs.out.last_run / "metrics.prom").read_text(encoding="utf-8") == text
     found = metrics_of(runs.out)
     assert found['run_status{status="failed"}'] == "1.0"
     assert float(found["published_timestamp_seconds"]) == ended_at(runs.reports[1])
@@ -364,7 +370,7 @@ def test_a_week_that_is_not_over_is_not_compared(tmp_path: Path, browser: Browse
 
 def test_half_a_report_is_none(runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object, path: Path) -> None:
-        path.write_text("half")
+        path.write_text("half", encoding="utf-8")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(report, "_write_parquet", fail)
@@ -386,7 +392,7 @@ def test_what_a_model_says_of_raw_data_is_told_to_nobody(
         [(*_, body)] = receiver.requests
     assert b"Model fct_prints could not be built" in body
     assert b"RAW-VALUE" not in body
-    assert "RAW-VALUE" not in (out.root / "metrics.prom").read_text()
+    assert "RAW-VALUE" not in (out.root / "metrics.prom").read_text(encoding="utf-8")
 
 
 def test_an_interrupted_message_does_not_change_what_a_run_did(
@@ -402,7 +408,7 @@ def test_an_interrupted_message_does_not_change_what_a_run_did(
 
 def test_without_a_report_there_are_no_metrics(tmp_path: Path) -> None:
     out = OutPath(tmp_path)
-    (tmp_path / "metrics.prom").write_text("of the run before")
+    (tmp_path / "metrics.prom").write_text("of the run before", encoding="utf-8")
     run = Run(request_of(tmp_path, out), tmp_path, problems=["It failed"])
     ending.leave_metrics(run, out, None)
     assert not (tmp_path / "metrics.prom").exists()
