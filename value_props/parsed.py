@@ -5,10 +5,11 @@
         inventory.json             what was found of each raw file when it was last read
         prints/<sha256>.parquet    its rows, named after the content; never changed
         prints/<sha256>.parquet.counts    how many it has by day, value prop and judgement
+        prints/<sha256>.parquet.hashes    size and sha256 of both
 
 A parsed file depends on the content of its raw file and on the parser, and on nothing else: no
 parameter, no date, no other file. So any run may use it, and a run that is killed leaves a whole
-one or none.
+one or none. One that is no longer as it was written is removed, and made again from its raw file.
 """
 
 from __future__ import annotations
@@ -25,14 +26,18 @@ import duckdb
 
 from value_props.errors import ValuePropsError
 from value_props.logs import logger
-from value_props.published import remove_tree, sync
+from value_props.project import find_project
+from value_props.published import remove, remove_tree, sha256_of, sync
 
-PARSER_FILES = ("macros/raw/*.sql", "value_props/raw_files.py")
+# Of the project and of this package: what decides what becomes of a line.
+PARSER_MACROS = "macros/raw/*.sql"
+PARSER_MODULE = "raw_files.py"
 # A file that was written to within this time before it was read may be written to again
 # without its stamp telling: some file systems count whole seconds.
 SETTLED_NANOSECONDS = 2_000_000_000
 UNFINISHED = ".unfinished"
 COUNTS = ".counts"
+HASHES = ".hashes"
 
 
 @dataclass(kw_only=True)
@@ -77,6 +82,21 @@ class ParsedFiles:
         """Where the rows of a raw file are, or will be."""
         return self.folder / source_name / f"{content_sha256}.parquet"
 
+    def holds(self, source_name: str, content_sha256: str) -> bool:
+        """Whether the rows of a raw file are there, as they were written.
+
+        What is not as it was written is removed, with a warning.
+        """
+        path = self.path_of(source_name, content_sha256)
+        if not any(part.exists() for part in _parts_of(path)):
+            return False
+        fault = _fault_of(path)
+        if fault:
+            logger.warning("step=inspect problem=%s; its raw file is parsed again", fault)
+            for part in _parts_of(path):
+                remove(part)
+        return not fault
+
     def prepare(self) -> None:
         """Make the folders, and remove what a killed run left unfinished."""
         for source_name in ("prints", "taps", "pays"):
@@ -109,7 +129,7 @@ class ParsedFiles:
                 inventory[path] = {"stamp": stamp, "facts": asdict(found)}
         target = self.folder / "inventory.json"
         unfinished = target.with_name(target.name + UNFINISHED)
-        unfinished.write_text(json.dumps(inventory, indent=1, sort_keys=True))
+        unfinished.write_text(json.dumps(inventory, indent=1, sort_keys=True), encoding="utf-8")
         unfinished.replace(target)
 
     def prune(self, used: Iterable[str]) -> None:
@@ -123,8 +143,8 @@ class ParsedFiles:
         for path in self.root.absolute().glob("*/*/*.parquet"):
             is_known = path.parents[1] == self.folder and path.stem in contents
             if path not in needed and not is_known:
-                path.unlink()
-                path.with_name(f"{path.name}{COUNTS}").unlink(missing_ok=True)
+                for part in _parts_of(path):
+                    part.unlink(missing_ok=True)
         for folder in self.root.absolute().iterdir():
             if folder != self.folder and not any(folder.glob("*/*.parquet")):
                 remove_tree(folder)
@@ -139,25 +159,34 @@ class ParsedFiles:
     def _inventory(self) -> dict[str, dict[str, Any]]:
         path = self.folder / "inventory.json"
         try:
-            inventory: dict[str, dict[str, Any]] = json.loads(path.read_text())
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return {
+                name: {"stamp": str(entry["stamp"]), "facts": asdict(Facts(**entry["facts"]))}
+                for name, entry in found.items()
+            }
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             logger.warning(
                 "step=inspect problem=%s is unreadable (%s), files are read", path, error
             )
             return {}
-        return inventory
 
 
 @cache
 def parser_version() -> str:
     """A hash of all that decides what becomes of a line: the parser's code, and the engine."""
-    project = Path(__file__).resolve().parents[1]
+    project = find_project()
+    macros = sorted(project.glob(PARSER_MACROS))
+    if not macros:
+        raise ValuePropsError(
+            f"it has no {PARSER_MACROS}, which parses raw files",
+            f"Project {project}",
+            "Check out the project anew",
+        )
     digest = hashlib.sha256(duckdb.__version__.encode())
-    for pattern in PARSER_FILES:
-        for path in sorted(project.glob(pattern)):
-            digest.update(path.read_bytes())
+    for path in (*macros, Path(__file__).with_name(PARSER_MODULE)):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -176,9 +205,16 @@ def keep(draft: str, name: str, raw_path: str, stamp: str) -> bool:
     source, target = Path(draft), Path(name)
     if stamp_of(Path(raw_path)) != stamp:
         raise changed(raw_path)
-    counts = target.with_name(f"{target.name}{COUNTS}")
-    # The counts first: where there are rows, there are counts.
-    drafts = {counts.with_name(f"{counts.name}{UNFINISHED}"): counts, source: target}
+    _, counts, hashes = _parts_of(target)
+    drafts = {
+        counts.with_name(f"{counts.name}{UNFINISHED}"): counts,
+        hashes.with_name(f"{hashes.name}{UNFINISHED}"): hashes,
+        source: target,
+    }
+    counts_draft, hashes_draft, _ = drafts
+    described = {target.name: _described(source), counts.name: _described(counts_draft)}
+    hashes_draft.write_text(json.dumps(described), encoding="utf-8")
+    # The rows last: where there are rows, there is all that belongs to them.
     for finished, kept in drafts.items():
         finished.chmod(0o444)
         sync(finished)
@@ -187,6 +223,28 @@ def keep(draft: str, name: str, raw_path: str, stamp: str) -> bool:
     for leftover in target.parent.glob(f"{target.name}{UNFINISHED}*"):
         leftover.unlink()
     return True
+
+
+def _parts_of(path: Path) -> tuple[Path, Path, Path]:
+    """The files that are kept of one raw file: rows, counts, and the hashes of both."""
+    return path, path.with_name(f"{path.name}{COUNTS}"), path.with_name(f"{path.name}{HASHES}")
+
+
+def _described(path: Path) -> dict[str, Any]:
+    return {"size_bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
+def _fault_of(path: Path) -> str | None:
+    """What is wrong with the rows that are kept of a raw file, or with what belongs to them."""
+    rows, counts, hashes = _parts_of(path)
+    try:
+        written = json.loads(hashes.read_text(encoding="utf-8"))
+        for part in (rows, counts):
+            if _described(part) != written[part.name]:
+                return f"{part} is not as it was written"
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return f"the parsed file {rows} is damaged ({type(error).__name__})"
+    return None
 
 
 def changed(raw_path: str) -> ValuePropsError:

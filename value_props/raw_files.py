@@ -22,7 +22,7 @@ import stat
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from value_props import parsed
-from value_props.errors import ValuePropsError
+from value_props.errors import ValuePropsError, owners_of
 from value_props.parsed import Facts, ParsedFiles
 
 SOURCES = ("prints", "taps", "pays")
@@ -39,8 +39,15 @@ PATTERNS = {
     "taps": re.compile(r"taps.*\.(json|jsonl|ndjson)(\.gz)?", re.DOTALL),
     "pays": re.compile(r"pays.*\.csv(\.gz)?", re.DOTALL),
 }
+# Names that somebody may have meant as one of those: in other letters, with another ending.
+_NEARLY = re.compile(
+    r"(prints?|taps?|pays?|payments?)([^a-z].*)?"
+    r"|.*(prints|taps|pays|payments).*\.(json|jsonl|ndjson|csv)(\.\w+)?",
+    re.DOTALL,
+)
 PAYS_COLUMNS = ("pay_date", "total", "user_id", "value_prop")
 
+_NAMES_SHOWN = 7
 CHUNK_BYTES = 1 << 20
 # The delimiter that macros/raw gives the line reader: a line that holds it would be cut.
 DELIMITER = b"\x01"
@@ -183,11 +190,33 @@ def endings_of(source_name: str) -> str:
     return "*.csv" if source_name == "pays" else "*.json, *.jsonl or *.ndjson"
 
 
+def ignored_names(names: Iterable[str]) -> list[str]:
+    """Of the names in a raw path, those that nearly are names of raw files, in their order."""
+    return sorted(
+        name
+        for name in names
+        if not is_raw_file(name)
+        and not name.startswith(".")
+        and (is_raw_file(name.lower()) or _NEARLY.fullmatch(name.lower().strip()))
+    )
+
+
+def ignored_sentence(names: Sequence[str]) -> str:
+    """The warning of names that are ignored."""
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return (
+        f"Ignored in the raw path: {shown}{more}. Raw files are named prints* or taps* with the"
+        " ending .json, .jsonl or .ndjson, and pays* with .csv, in lower case, perhaps with .gz"
+    )
+
+
 def find_raw_files(raw_path: Path) -> list[RawFile]:
     """List the files of the three sources, not yet read.
 
     Raises:
-        ValuePropsError: no folder, no file for a source, or a file beside its own .gz.
+        ValuePropsError: no folder, no file for a source, a name that is no file that can be read,
+            or a file beside its own .gz.
     """
     if not raw_path.is_dir():
         raise ValuePropsError(
@@ -196,16 +225,18 @@ def find_raw_files(raw_path: Path) -> list[RawFile]:
             "Name the folder that holds the raw files, or write sample data with"
             f" `value-props sample --out {raw_path}`",
         )
-    names = sorted(path.name for path in raw_path.iterdir() if path.is_file())
+    names = sorted(path.name for path in raw_path.iterdir())
     files = []
     for source_name in SOURCES:
         matches = [name for name in names if PATTERNS[source_name].fullmatch(name)]
         if not matches:
+            ignored = ignored_names(names)
             raise ValuePropsError(
                 f"no file for the source {source_name}",
                 f"Raw path {raw_path}",
                 f"Add a file named {source_name}{endings_of(source_name)} (each also with .gz), or"
                 f" write sample data with `value-props sample --out {raw_path}`",
+                details=[ignored_sentence(ignored)] if ignored else [],
             )
         for number, name in enumerate(matches, start=1):
             if name + ".gz" in matches:
@@ -215,6 +246,7 @@ def find_raw_files(raw_path: Path) -> list[RawFile]:
                     "Remove one of the two",
                 )
             path = raw_path / name
+            _refuse_unreadable(path)
             files.append(
                 RawFile(
                     source_name=source_name,
@@ -254,12 +286,17 @@ def inspect(
         file.stamp = parsed.stamp_of(Path(file.file_path))
     parsed_files.prepare()
     known = parsed_files.known() if trust == Trust.STAMPS else {}
-    for file in files:
-        facts = known.get(file.absolute_path)
-        if facts and parsed_files.path_of(file.source_name, facts.content_sha256).exists():
-            file.recall(facts)
-    new = [file for file in files if file.hash_source == "read"]
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+
+        def recall(file: RawFile) -> None:
+            facts = known.get(file.absolute_path)
+            # Damaged rows have to be parsed again, and so the file has to be read.
+            if facts and parsed_files.holds(file.source_name, facts.content_sha256):
+                file.recall(facts)
+
+        for _ in pool.map(recall, files):
+            pass
+        new = [file for file in files if file.hash_source == "read"]
         # Reading fails where the first bad file stands, in the order of files.
         for _ in pool.map(lambda file: _inspect_file(file, copies_path), new):
             pass
@@ -269,7 +306,10 @@ def inspect(
     for file in files:
         path = parsed_files.path_of(file.source_name, file.content_sha256)
         file.parsed_path = str(path)
-        file.is_parsed = path.exists() and trust != Trust.NOTHING
+        file.is_parsed = trust != Trust.NOTHING and (
+            file.hash_source == "stored"
+            or parsed_files.holds(file.source_name, file.content_sha256)
+        )
     if new:
         parsed_files.remember(
             {file.absolute_path: file.facts for file in new},
@@ -284,26 +324,58 @@ def as_json(inventory: Inventory) -> str:
     return json.dumps([asdict(file) for file in inventory.files])
 
 
+def _refuse_unreadable(path: Path) -> None:
+    """Refuse a name that matches and is no file that can be read: leaving it out loses its rows."""
+    try:
+        path.name.encode()
+        mode = path.stat().st_mode
+    except UnicodeEncodeError:
+        raise ValuePropsError(
+            "its name is not UTF-8", f"Raw file {path}", "Rename the file"
+        ) from None
+    except OSError as error:
+        fault = "it is a link to a file that is not there" if path.is_symlink() else None
+        raise _unreadable(path, fault or error.strerror) from error
+    if not stat.S_ISREG(mode):
+        raise _unreadable(path, "it is a folder" if stat.S_ISDIR(mode) else "it is no file")
+    if not os.access(path, os.R_OK):
+        raise _unreadable(path, f"no permission: {owners_of(path)}")
+
+
+def _unreadable(path: Path, fault: object) -> ValuePropsError:
+    return ValuePropsError(
+        f"it cannot be read ({fault})",
+        f"Raw file {path}",
+        "Mend it, or give it another name or place if it is no raw file",
+    )
+
+
+def _modified_at(path: Path, seconds: float) -> str:
+    try:
+        time_of_change = datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise ValuePropsError(
+            f"its time of modification is no date ({error})",
+            f"Raw file {path}",
+            "Set it with `touch`",
+        ) from error
+    return time_of_change.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
 def _inspect_file(file: RawFile, copies_path: Path) -> None:
     path = Path(file.file_path)
     status = path.stat()
     file.size_bytes = status.st_size
     if path.suffix == ".gz" and status.st_size == 0:
         raise _broken_gzip(path, "it has no bytes")
-    file.modified_at = datetime.datetime.fromtimestamp(status.st_mtime, tz=datetime.UTC).strftime(
-        "%Y-%m-%d %H:%M:%S.%f"
-    )
+    file.modified_at = _modified_at(path, status.st_mtime)
     try:
         if not _count_plain(file, path):
             _count_and_copy(file, path, copies_path)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _broken_gzip(path, error) from error
     except OSError as error:
-        raise ValuePropsError(
-            f"it cannot be read ({error.strerror or error})",
-            f"Raw file {path}",
-            "Check the file and its permissions",
-        ) from error
+        raise _unreadable(path, error.strerror or error) from error
 
 
 class _HashingReader(io.RawIOBase):

@@ -17,12 +17,19 @@ change ``hash()`` in a later version, and with it the data behind a seed.
 
 from __future__ import annotations
 
+import json
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
+
+from value_props.published import sha256_of
+
+# Beside the sample files: what was written, so that a run over them can say what it is.
+NOTE = "sample.json"
 
 FIRST_DAY = date(2020, 11, 1)
 LAST_DAY = date(2020, 11, 30)
@@ -404,7 +411,7 @@ def write_sample(
     threads: int | None = None,
     memory_limit: str = MEMORY_LIMIT,
 ) -> SampleSummary:
-    """Write prints.json, taps.json and pays.csv to the folder `out`, made if missing.
+    """Write prints.json, taps.json, pays.csv and a note to the folder `out`, made if missing.
 
     Rows and users grow linearly with `scale`; 1 is the size of the public case. The same
     `scale` and `seed` give the same bytes, whatever the number of `threads` (default: all
@@ -432,11 +439,38 @@ def write_sample(
         with _connect(Path(scratch), threads, memory_limit) as connection:
             _make_events(connection, scale, users, seed)
             rows = {source: _write(connection, source, draft) for source, draft in drafts.items()}
+        note = Path(scratch) / NOTE
+        _write_note(note, scale, seed, drafts.values())
+        note.replace(out / NOTE)
         for source, draft in drafts.items():
             draft.replace(paths[source])
     return SampleSummary(
         paths=paths, rows=rows, users=users, first_day=FIRST_DAY, last_day=LAST_DAY
     )
+
+
+def _write_note(path: Path, scale: float, seed: int, files: Collection[Path]) -> None:
+    written = {
+        "about": "value-props sample made these files up. A run over any of them says so.",
+        "scale": scale,
+        "seed": seed,
+        "sha256": {file.name: sha256_of(file) for file in files},
+    }
+    path.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+
+
+def is_sample_data(note: bytes, sha256s: Collection[str]) -> bool:
+    """Whether a raw file is one that `write_sample` wrote.
+
+    Args:
+        note: the file NOTE from beside the raw files.
+        sha256s: of what the raw files hold.
+    """
+    try:
+        written = set(json.loads(note)["sha256"].values())
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
+    return not written.isdisjoint(sha256s)
 
 
 def _connect(scratch: Path, threads: int | None, memory_limit: str) -> duckdb.DuckDBPyConnection:

@@ -510,7 +510,7 @@ IGNORED_FILES = {
     "pays.csv.zip": b"PK",
     "README.md": b"# raw\n",
     ".prints.json.swp": b"\x00",
-    "prints_folder.json/prints.json": b"{}\n",
+    "prints/prints.json": b"{}\n",
     "archive/pays.csv": b"total\n",
 }
 
@@ -521,6 +521,7 @@ FIELD_RULES = ("missing_field", "bad_type", "out_of_range")
 STOPS = (
     "no_file",
     "empty_folder",
+    "folder_named_as_a_file",
     "lacking_column",
     "repeated_column",
     "column_in_other_case",
@@ -1051,6 +1052,8 @@ def _spoil(files: dict[str, bytes], stop: str, rng: Random) -> None:
             del files[name]
     elif stop == "empty_folder":
         files.clear()
+    elif stop == "folder_named_as_a_file":
+        files[f"{source}_spoiled{extension}/{source}{extension}"] = text.encode()
     elif stop in header:
         files["pays_spoiled.csv"] = header[stop] + b"2020-11-01,7.04,5,point,7.04\n"
     elif stop == "truncated_gzip":

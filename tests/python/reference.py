@@ -326,13 +326,15 @@ def read_files(raw_path: Path, source: str) -> list[RawFile]:
     names = sorted(
         path.name
         for path in (raw_path.iterdir() if raw_path.is_dir() else [])
-        if path.is_file() and _FILE_NAMES[source].fullmatch(path.name)
+        if _FILE_NAMES[source].fullmatch(path.name)
     )
     if not names:
         raise Stopped(f"no file for {source} in {raw_path}")
     for name in names:
         if f"{name}.gz" in names:
             raise Stopped(f"{name} stands beside {name}.gz")
+        if not (raw_path / name).is_file():
+            raise Stopped(f"{name} is no file")
     files = [_read_file(raw_path / name, source) for name in names]
     first_with: dict[bytes, str] = {}
     for file in files:

@@ -37,15 +37,18 @@ def dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         env={**os.environ, "VALUE_PROPS_DEV_DB": str(folder / "dev.duckdb")},
         capture_output=True,
-        text=True,
+        errors="replace",
         check=False,
+        encoding="utf-8",
     )
 
 
 def test_dbt_build_passes_without_deprecations_and_is_small(tmp_path: Path) -> None:
     answer = dbt(tmp_path, "build")
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    results = json.loads((tmp_path / "target" / "run_results.json").read_text())["results"]
+    results = json.loads((tmp_path / "target" / "run_results.json").read_text(encoding="utf-8"))[
+        "results"
+    ]
     assert {result["status"] for result in results} == {"success", "pass", "no-op"}
     kinds = Counter(result["unique_id"].partition(".")[0] for result in results)
     # `value-props build` leaves the unit tests out.

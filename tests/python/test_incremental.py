@@ -45,7 +45,7 @@ def daily_files() -> dict[str, list[str]]:
     """The lines of the clean fixture by file, one file a source and five days."""
     files: dict[str, list[str]] = {}
     for source, ending in (("prints", "json"), ("taps", "json"), ("pays", "csv")):
-        for line in (CLEAN / f"{source}.{ending}").read_text().splitlines():
+        for line in (CLEAN / f"{source}.{ending}").read_text(encoding="utf-8").splitlines():
             if line == HEADER:
                 continue
             day = line[:10] if ending == "csv" else line[8:18]
@@ -55,7 +55,7 @@ def daily_files() -> dict[str, list[str]]:
 
 def write(folder: Path, name: str, lines: list[str]) -> None:
     text = [HEADER, *lines] if name.endswith("csv") else lines
-    (folder / name).write_text("\n".join(text) + "\n")
+    (folder / name).write_text("\n".join(text) + "\n", encoding="utf-8")
 
 
 def change(draw: random.Random, files: dict[str, list[str]], spare: dict[str, list[str]]) -> None:
@@ -89,6 +89,14 @@ def result(pipeline: Pipeline) -> dict[str, Any]:
     }
     found = {name: pipeline.query(f"{sql} order by all") for name, sql in queries.items()}
     return {**found, "mart": pipeline.mart()}
+
+
+def keep(file: raw_files.RawFile) -> None:
+    """Keep something as the parsed rows of a raw file."""
+    draft = Path(f"{file.parsed_path}.unfinished")
+    draft.write_bytes(b"rows")
+    Path(f"{file.parsed_path}.counts.unfinished").write_bytes(b"counts")
+    assert parsed.keep(str(draft), file.parsed_path, file.file_path, file.stamp)
 
 
 def kill_a_build(raw: Path, store: ParsedFiles, seconds: float) -> None:
@@ -159,7 +167,7 @@ def test_only_new_and_changed_files_are_read(tmp_path: Path) -> None:
     first = raw_files.inspect(raw, tmp_path / "copies", store)
     assert {file.hash_source for file in first.files} == {"read"}
     for file in first.files:
-        Path(file.parsed_path).touch()
+        keep(file)
     second = raw_files.inspect(raw, tmp_path / "copies", store)
     assert {file.hash_source for file in second.files} == {"stored"}
     assert [file.facts for file in second.files] == [file.facts for file in first.files]
@@ -173,12 +181,53 @@ def test_only_new_and_changed_files_are_read(tmp_path: Path) -> None:
     assert [file.is_parsed for file in third.files] == [True, False, True]
 
 
+@pytest.mark.parametrize("ending", ["", ".counts", ".hashes"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
+def test_damaged_parsed_rows_are_made_again(tmp_path: Path, ending: str, damage: str) -> None:
+    raw, store = tmp_path / "raw", ParsedFiles(tmp_path / "parsed")
+    shutil.copytree(CLEAN, raw)
+    first = raw_files.inspect(raw, tmp_path / "copies", store)
+    for file in first.files:
+        keep(file)
+    damaged = Path(first.files[1].parsed_path + ending)
+    damaged.chmod(0o644)
+    content = damaged.read_bytes()
+    if damage == "gone":
+        damaged.unlink()
+    else:
+        damaged.write_bytes(content[:-1] + b"?" if damage == "changed" else content[:-1])
+    # Its facts are known, but the rows have to be parsed again, and so its bytes be read.
+    second = raw_files.inspect(raw, tmp_path / "copies", store)
+    assert [file.hash_source for file in second.files] == ["stored", "read", "stored"]
+    assert [file.is_parsed for file in second.files] == [True, False, True]
+    assert not damaged.exists()
+    keep(second.files[1])
+    third = raw_files.inspect(raw, tmp_path / "copies", store)
+    assert {file.is_parsed for file in third.files} == {True}
+
+
+def test_the_version_of_the_parser_is_made_of_all_that_parses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "macros" / "raw", project / "macros" / "raw")
+    monkeypatch.setattr(parsed, "find_project", lambda: project)
+    before = parsed.parser_version.__wrapped__()
+    assert before == parsed.parser_version.__wrapped__()
+    changed = project / "macros" / "raw" / "event_rules.sql"
+    changed.write_text(changed.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    assert parsed.parser_version.__wrapped__() != before
+    shutil.rmtree(project / "macros")
+    with pytest.raises(ValuePropsError, match="parses raw files"):
+        parsed.parser_version.__wrapped__()
+
+
 def test_a_file_that_changes_while_it_is_parsed_leaves_nothing(tmp_path: Path) -> None:
     raw, draft, name = tmp_path / "a.json", tmp_path / "x.unfinished", tmp_path / "x"
-    raw.write_text("one")
+    raw.write_text("one", encoding="utf-8")
     stamp = parsed.stamp_of(raw)
     draft.touch()
-    raw.write_text("another")
+    raw.write_text("another", encoding="utf-8")
     with pytest.raises(ValuePropsError, match="changed"):
         parsed.keep(str(draft), str(name), str(raw), stamp)
     assert not name.exists()
@@ -187,7 +236,7 @@ def test_a_file_that_changes_while_it_is_parsed_leaves_nothing(tmp_path: Path) -
 def test_an_unreadable_inventory_only_costs_time(tmp_path: Path) -> None:
     store = ParsedFiles(tmp_path / "parsed")
     inventory = raw_files.inspect(CLEAN, tmp_path / "copies", store)
-    (store.folder / "inventory.json").write_text("{")
+    (store.folder / "inventory.json").write_text("{", encoding="utf-8")
     again = raw_files.inspect(CLEAN, tmp_path / "copies", store)
     assert [file.facts for file in again.files] == [file.facts for file in inventory.files]
 
@@ -206,7 +255,7 @@ def test_full_refresh_gives_the_same_bytes_and_the_manifest_tells_what_was_read(
         given = ("--raw", raw, "--out", out, "--run-date", "2020-12-01")
         answer = value_props("build", *given, "--allow-incomplete", *options)
         assert answer.returncode == 0, answer.stderr
-        manifest: dict[str, Any] = json.loads((out / "manifest.json").read_text())
+        manifest: dict[str, Any] = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
         return manifest
 
     build()

@@ -32,18 +32,25 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """
     folder = tmp_path_factory.mktemp("states")
     pipeline = Pipeline(folder)
-    raw, lines = pipeline.raw_path, (CLEAN / "prints.json").read_text().splitlines()
-    (raw / "prints_1.json").write_text("\n".join(lines[:100]))
+    raw, lines = pipeline.raw_path, (CLEAN / "prints.json").read_text(encoding="utf-8").splitlines()
+    (raw / "prints_1.json").write_text("\n".join(lines[:100]), encoding="utf-8")
     # A number of its own where it is not the place: blank lines and a carriage return.
     (raw / "prints_2.json").write_bytes("\n\n".join(lines[100:150]).encode() + b"\r\n[\x00]\n")
-    (raw / "taps.json").write_text((CLEAN / "taps.json").read_text())
-    (raw / "pays.csv").write_text((CLEAN / "pays.csv").read_text())
+    (raw / "taps.json").write_text(
+        (CLEAN / "taps.json").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    (raw / "pays.csv").write_text(
+        (CLEAN / "pays.csv").read_text(encoding="utf-8"), encoding="utf-8"
+    )
     databases = {}
     for name in ("before", "after"):
         if name == "after":
             (raw / "prints_1.json").unlink()
-            (raw / "prints_3.json").write_text("\n".join(lines[150:200]))
-            (raw / "taps.json").write_text("".join((CLEAN / "taps.json").open().readlines()[:9]))
+            (raw / "prints_3.json").write_text("\n".join(lines[150:200]), encoding="utf-8")
+            (raw / "taps.json").write_text(
+                "".join((CLEAN / "taps.json").open(encoding="utf-8").readlines()[:9]),
+                encoding="utf-8",
+            )
         outcomes = pipeline.run({"run_date": "2020-12-01"}, PARSE_OPTIONS)
         assert {outcome.status for outcome in outcomes} == {"success"}
         databases[name] = folder / f"{name}.duckdb"
@@ -177,7 +184,7 @@ def test_load_parses_as_a_build_does_and_tells_what_it_did(tmp_path: Path) -> No
 def test_a_raw_file_that_stops_a_build_stops_a_load(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     shutil.copytree(CLEAN, raw)
-    (raw / "pays.csv").write_text("pay_date,total\n")
+    (raw / "pays.csv").write_text("pay_date,total\n", encoding="utf-8")
     request = folder_request(raw, tmp_path / "out")
     with pytest.raises(ValuePropsError, match="lacks the column user_id"):
         load(request, Store(tmp_path / "store"))
@@ -187,7 +194,7 @@ def test_a_raw_file_that_stops_a_build_stops_a_load(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "complaint"),
-    [("s3://bucket/store", "only a folder of this machine"), ("taken", "mine.parquet for rows")],
+    [("s3://bucket/store", "is no folder of this machine"), ("taken", "mine.parquet for rows")],
 )
 def test_a_folder_that_is_no_store_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, complaint: str

@@ -97,7 +97,7 @@ def test_rows_and_users_grow_with_scale(sample: Sample) -> None:
 def test_summary_tells_what_the_files_hold(sample: Sample) -> None:
     for source, path in sample.summary.paths.items():
         assert sample.row(f"select count(*) from {source}") == (sample.summary.rows[source],)
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
         assert len(lines) == sample.summary.rows[source] + (source == "pays")
     assert sample.row(
         """
@@ -117,9 +117,9 @@ def test_summary_tells_what_the_files_hold(sample: Sample) -> None:
 
 def test_lines_have_the_shape_of_the_public_case(sample: Sample) -> None:
     for source in ("prints", "taps"):
-        lines = sample.summary.paths[source].read_text().splitlines()
+        lines = sample.summary.paths[source].read_text(encoding="utf-8").splitlines()
         assert all(EVENT_LINE.fullmatch(line) for line in lines)
-    header, *payments = sample.summary.paths["pays"].read_text().splitlines()
+    header, *payments = sample.summary.paths["pays"].read_text(encoding="utf-8").splitlines()
     assert header == "pay_date,total,user_id,value_prop"
     assert all(PAYMENT_LINE.fullmatch(line) for line in payments)
 
@@ -318,26 +318,27 @@ def test_scale_has_bounds(tmp_path: Path, scale: float) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_the_three_files_are_left(tmp_path: Path) -> None:
+def test_only_the_three_files_and_a_note_are_left(tmp_path: Path) -> None:
     folder = tmp_path / "it's new" / "raw"
     write_sample(folder, scale=0.001)
     assert sorted(path.name for path in folder.iterdir()) == [
         "pays.csv",
         "prints.json",
+        "sample.json",
         "taps.json",
     ]
 
 
 def test_files_are_overwritten_only_on_demand(tmp_path: Path) -> None:
     taps = tmp_path / "taps.json"
-    taps.write_text("precious")
+    taps.write_text("precious", encoding="utf-8")
     with pytest.raises(FileExistsError, match=re.escape(str(taps))):
         write_sample(tmp_path, scale=0.001)
     assert [path.name for path in tmp_path.iterdir()] == ["taps.json"]
-    assert taps.read_text() == "precious"
+    assert taps.read_text(encoding="utf-8") == "precious"
 
     write_sample(tmp_path, scale=0.001, overwrite=True)
-    assert taps.read_text().startswith('{"day":"2020-11-01"')
+    assert taps.read_text(encoding="utf-8").startswith('{"day":"2020-11-01"')
 
 
 def test_a_run_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
