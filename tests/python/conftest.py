@@ -8,6 +8,10 @@ from collections.abc import Iterator
 import pytest
 from s3_server import S3Server, s3_server
 
+# In a locale that is not UTF-8 the tests are started in Python's UTF-8 mode, as the command starts
+# itself; what they start is not.
+os.environ.pop("PYTHONUTF8", None)
+
 FAIL_SKIPS = "VALUE_PROPS_FAIL_SKIPS"
 RECEIVERS = (
     "OPENLINEAGE_",
