@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import textwrap
 import traceback
@@ -631,6 +632,8 @@ def _print_summary(published: Any, out: Place) -> None:
     say(f"  {manifest_in}/{MANIFEST}")
     if out.bucket:
         say(f"Metrics, and what a failed run leaves, stay here in {out.folder}.")
+    elif not published.folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH):
+        say("Only the user of this run can read the files: its umask closed the folder to others.")
     if manifest["is_sample_data"]:
         say("This is sample data, made up by `value-props sample`.")
     if published.kept_back:

@@ -25,7 +25,7 @@ def configure(is_debug: bool) -> None:
     logger.handlers.clear()
     logger.propagate = False
     logger.setLevel(logging.DEBUG)
-    handler = logging.StreamHandler()
+    handler = _without_lock(logging.StreamHandler())
     handler.setLevel(logging.DEBUG if is_debug else logging.INFO)
     handler.setFormatter(_formatter())
     logger.addHandler(handler)
@@ -34,7 +34,7 @@ def configure(is_debug: bool) -> None:
 @contextmanager
 def log_file(path: Path) -> Iterator[None]:
     """Write every line, DEBUG included, to a file as well."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _without_lock(logging.FileHandler(path, encoding="utf-8"))
     handler.setFormatter(_formatter())
     logger.addHandler(handler)
     try:
@@ -107,6 +107,33 @@ class NodeProgress:
             "node=%s kind=%s status=%s", node.node_name, node.resource_type, node.node_status
         )
         self._bar.update(self._task, advance=1, description=node.node_name)
+
+
+class _NoLock:
+    """Stands in for the lock of a handler of the log.
+
+    A signal that ends a run is raised wherever the main thread is. Had it just taken a lock, other
+    threads would wait for it, and the main thread for them. A line is written in one call, and so
+    needs none.
+    """
+
+    def acquire(self) -> bool:
+        """Take it at once."""
+        return True
+
+    def release(self) -> None:
+        """Give nothing back."""
+
+    def __enter__(self) -> None:
+        """Take it at once."""
+
+    def __exit__(self, *_: object) -> None:
+        """Give nothing back."""
+
+
+def _without_lock(handler: logging.Handler) -> logging.Handler:
+    handler.lock = _NoLock()  # type: ignore[assignment]
+    return handler
 
 
 class _Formatter(logging.Formatter):

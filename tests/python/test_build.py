@@ -65,6 +65,18 @@ def out(published: Path, tmp_path: Path) -> Path:
     return copy
 
 
+def test_the_published_file_opens_in_the_oldest_duckdb_that_the_readme_names(
+    published: Path,
+) -> None:
+    with duckdb.connect(str(published / "value_props.duckdb"), read_only=True) as connection:
+        [(tags,)] = connection.execute(
+            "select tags from duckdb_databases() where database_name = 'value_props'"
+        ).fetchall()
+    oldest = tags["storage_version"].removeprefix("v").rpartition(".")[0]
+    for name in ("README.md", "README.es.md"):
+        assert f"DuckDB {oldest}" in (ROOT / name).read_text(encoding="utf-8")
+
+
 def test_published_files_hold_the_mart_of_the_reference(published: Path) -> None:
     parameters = Parameters(run_date=datetime.date.fromisoformat(RUN_DATE))
     expected = compute(CLEAN, parameters).mart

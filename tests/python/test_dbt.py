@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+
+import duckdb
 
 ROOT = Path(__file__).resolve().parents[2]
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
@@ -21,6 +24,7 @@ from dbt.cli.main import dbtRunner
 outcome = dbtRunner().invoke(sys.argv[1:])
 if outcome.exception:
     raise outcome.exception
+sys.exit(not outcome.success)
 """
 
 
@@ -41,6 +45,30 @@ def dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         check=False,
         encoding="utf-8",
     )
+
+
+def test_an_empty_build_makes_every_table_without_a_row(tmp_path: Path) -> None:
+    answer = dbt(tmp_path, "run", "--empty")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    with duckdb.connect(str(tmp_path / "dev.duckdb"), read_only=True) as connection:
+        assert connection.execute("select count(*) from marts.fct_prints").fetchall() == [(0,)]
+        assert connection.execute("select count(*) from staging.base_prints").fetchall() != [(0,)]
+
+
+def test_what_dbt_keeps_outlives_its_target_folder_and_says_how_to_make_it_again(
+    tmp_path: Path,
+) -> None:
+    assert dbt(tmp_path, "run", "--select", "+assert_valid_rows_are_in_range").returncode == 0
+    shutil.rmtree(tmp_path / "target")
+    tested = ("test", "--select", "assert_valid_rows_are_in_range")
+    assert dbt(tmp_path, *tested).returncode == 0
+    shutil.rmtree(tmp_path / "dev.duckdb.parsed")
+    answer = dbt(tmp_path, *tested)
+    assert answer.returncode == 1
+    assert "3 of 3 parsed raw files that the views read are gone" in answer.stderr
+    assert "run `dbt build`" in answer.stderr
+    assert dbt(tmp_path, "run", "--select", "+assert_valid_rows_are_in_range").returncode == 0
+    assert dbt(tmp_path, *tested).returncode == 0
 
 
 def test_dbt_build_passes_without_deprecations_and_is_small(tmp_path: Path) -> None:
