@@ -29,7 +29,7 @@ from value_props.console import (
     say_json,
     start_in_utf_8,
 )
-from value_props.errors import ExitCode, ValuePropsError, told_error
+from value_props.errors import ExitCode, ValuePropsError, user_error_of
 from value_props.lock import exclusive, is_held
 from value_props.parameters import PARAMETERS, check_parameters, folder_of, switch_of
 from value_props.places import Place, is_address, place_of
@@ -490,7 +490,7 @@ def _exit_code_of_command(is_debug: bool) -> int:
         complain("Interrupted. What is published is whole.")
         return int(ExitCode.CANNOT_RUN)
     except Exception as error:
-        told = told_error(error)
+        told = user_error_of(error)
         lines = told.lines() if told else [f"Unexpected {type(error).__name__}: {error}"]
         code = int(told.exit_code if told else ExitCode.CANNOT_RUN)
         _complain(lines, code, is_debug)

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from value_props import alerts, history, lineage, metrics, report
-from value_props.errors import ExitCode, ValuePropsError, told_error
+from value_props.errors import ExitCode, ValuePropsError, user_error_of
 from value_props.gate import Verdict, drift_warnings
 from value_props.logs import log_and_continue, logger, step
 from value_props.page import write_page
@@ -25,7 +25,7 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
     try:
         yield
     except BaseException as fault:
-        error = told_error(fault) or fault
+        error = user_error_of(fault) or fault
         logger.info("step=failed error=%s", _said(error))
         ended = _ended_by(error)
         with log_and_continue("ending"):

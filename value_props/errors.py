@@ -59,7 +59,7 @@ _NEEDS_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NEEDS_RIGHTS = (errno.EACCES, errno.EPERM)
 
 
-def told_error(error: BaseException) -> ValuePropsError | None:
+def user_error_of(error: BaseException) -> ValuePropsError | None:
     """An error as the user is told it; None for one that nobody foresaw.
 
     What the system or DuckDB refuses is something that the user can mend, wherever it happens.

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import pytest
 from harness import ROOT, value_props
 
-from value_props.errors import ExitCode, ValuePropsError, told_error
+from value_props.errors import ExitCode, ValuePropsError, user_error_of
 from value_props.parameters import SWITCHES, folder_of, switch_of
 from value_props.project import Dbt, NodeOutcome, find_project
 
@@ -289,11 +289,11 @@ def test_the_system_refuses_in_a_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_every_refusal_of_the_system_has_a_remedy(error: OSError, remedy: str) -> None:
-    told = told_error(error)
+    told = user_error_of(error)
     assert told is not None
     assert told.exit_code == ExitCode.CANNOT_RUN
     assert remedy in told.remedy
-    assert told_error(KeyError("x")) is None
+    assert user_error_of(KeyError("x")) is None
 
 
 def test_a_repository_that_git_refuses_is_told(
