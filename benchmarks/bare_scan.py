@@ -7,6 +7,7 @@ cost is told as a multiple of this.
 from __future__ import annotations
 
 import argparse
+import glob
 from pathlib import Path
 
 import duckdb
@@ -23,12 +24,19 @@ def scan(raw_path: Path, database: Path) -> None:
         for name in ("prints", "taps"):
             connection.execute(
                 f"create table {name} as"
-                f" select * from read_ndjson('{raw_path / name}.json', columns = {EVENT})"
+                f" select * from read_ndjson(?, columns = {EVENT}, hive_partitioning = false)",
+                [_only(raw_path / f"{name}.json")],
             )
         connection.execute(
             "create table pays as select * from"
-            f" read_csv('{raw_path / 'pays'}.csv', header = true, columns = {PAYMENT})"
+            f" read_csv(?, header = true, columns = {PAYMENT}, hive_partitioning = false)",
+            [_only(raw_path / "pays.csv")],
         )
+
+
+def _only(path: Path) -> str:
+    """A pattern that matches this file alone."""
+    return glob.escape(str(path))
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import duckdb
 
+from value_props.database import literal
+
 
 def slowest_operators(
     database: Path, query: str, threads: int, memory_limit: str, count: int = 3
@@ -31,10 +33,10 @@ def slowest_operators(
         profile = Path(scratch) / "profile.json"
         with duckdb.connect(str(database), read_only=True) as connection:
             connection.execute(f"set threads = {threads}")
-            connection.execute(f"set memory_limit = '{memory_limit}'")
-            connection.execute(f"set temp_directory = '{scratch}/temp'")
+            connection.execute(f"set memory_limit = {literal(memory_limit)}")
+            connection.execute(f"set temp_directory = {literal(Path(scratch) / 'temp')}")
             connection.execute("set enable_profiling = 'json'")
-            connection.execute(f"set profiling_output = '{profile}'")
+            connection.execute(f"set profiling_output = {literal(profile)}")
             connection.execute(f"create temp table result as {query}")
             connection.execute("pragma disable_profiling")
         operators = list(_operators(json.loads(profile.read_text(encoding="utf-8"))["operator"]))

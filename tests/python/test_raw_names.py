@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from harness import ROOT, value_props
 
+from value_props import raw_files
 from value_props.errors import ValuePropsError
-from value_props.parsed import ParsedFiles
-from value_props.raw_files import find_raw_files, ignored_names, inspect
+from value_props.raw_files import find_raw_files, ignored_names
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 
@@ -78,13 +78,19 @@ def test_a_name_that_is_not_utf_8_is_named(raw: Path) -> None:
     assert r"prints_\xff.json: its name is not UTF-8. Rename the file." in answer.text
 
 
-def test_a_time_of_modification_that_is_no_date_is_named(raw: Path, tmp_path: Path) -> None:
-    os.utime(raw / "taps.json", (0, 400_000_000_000))
-    if (raw / "taps.json").stat().st_mtime < 253_402_300_800:
-        pytest.skip("this file system keeps no such time")
+@pytest.mark.parametrize("seconds", [4e11, -1e11])
+def test_a_time_of_modification_that_is_no_date_is_named(raw: Path, seconds: float) -> None:
     with pytest.raises(ValuePropsError, match="is no date") as told:
-        inspect(raw, tmp_path / "copies", ParsedFiles(tmp_path / "parsed"))
+        raw_files._modified_at(raw / "taps.json", seconds)
     assert told.value.where == f"Raw file {raw / 'taps.json'}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.5, "1970-01-01 00:00:00.500000"), (-6e10, "0068-09-03 13:20:00.000000")],
+)
+def test_a_time_of_modification_is_written_as_utc(raw: Path, seconds: float, text: str) -> None:
+    assert raw_files._modified_at(raw / "taps.json", seconds) == text
 
 
 @pytest.mark.parametrize(
