@@ -282,7 +282,9 @@ def _run_dbt(run: Run, dbt: Dbt, options: tuple[str, ...]) -> list[NodeOutcome]:
 
 
 def _is_published(run: Run, out: OutPath) -> bool:
-    return out.current_run_id() == run.run_id or history.has_record(out, run.run_id)
+    """Whether its files are shown; or they are kept, and its record is not that of a failure."""
+    is_kept = run.run_id in out.run_ids() and history.has_record(out, run.run_id)
+    return is_kept or out.current_run_id() == run.run_id
 
 
 def _finish(run: Run, out: OutPath, verdict: Verdict) -> Published:

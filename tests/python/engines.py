@@ -17,6 +17,8 @@ from pathlib import Path
 import duckdb
 from harness import ROOT, free_port
 
+from value_props.database import literal
+
 # What a run on any engine must have in common with the run on DuckDB.
 TABLES = {
     "marts": ("fct_prints", "fct_value_prop_weeks", "fct_position_weeks", "dim_value_props"),
@@ -73,8 +75,9 @@ class Engine:
             for schema, tables in TABLES.items():
                 for table in tables:
                     files = self.pattern.format(schema=schema, table=table)
+                    read = f"read_parquet({literal(files)}, hive_partitioning = false)"
                     query = f"""
-                        with here as (from {schema}.{table}), there as (from '{files}')
+                        with here as (from {schema}.{table}), there as (from {read})
                         select count(*) from (
                             (from here except all from there)
                             union all (from there except all from here)

@@ -90,7 +90,9 @@ def assert_weeks_are_those_of_single_runs(
         pipeline.run({**FIXED, **dbt_vars, "as_of_date": sunday}, MART)
         database.export(pipeline.database, scratch)
         single, week = scratch / "final.parquet", week_path(weeks, monday)
-        rows = duckdb.execute("from read_parquet(?)", [str(single)]).fetchall()
+        rows = duckdb.execute(
+            "from read_parquet(?, hive_partitioning = false)", [str(single)]
+        ).fetchall()
         assert rows
         query = "from read_parquet(?, hive_partitioning = false)"
         assert duckdb.execute(query, [str(week)]).fetchall() == rows

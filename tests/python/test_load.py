@@ -15,6 +15,7 @@ from harness import ROOT, Pipeline, folder_request
 
 from value_props.build import PARSE_OPTIONS
 from value_props.cli import cli
+from value_props.database import parquet_rows
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.load import LIST, Loaded, Store, load
 from value_props.lock import exclusive
@@ -65,17 +66,21 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
+def rows_in(store: Store, folder: str) -> str:
+    return parquet_rows(sorted((store.root / folder).glob("*.parquet")))
+
+
 def seen(store: Store) -> Seen:
     """What readers find: the rows and counts of the files that the list names."""
     with duckdb.connect() as connection:
-        connection.execute(f"create table listed as from '{store.root / LIST}'")
+        connection.execute(f"create table listed as from {parquet_rows([store.root / LIST])}")
         listed = connection.execute(
             "select source_name, file_number, row_count, line_count, file_key from listed"
         ).fetchall()
         found = {"listed": sorted(listed)}
         for folder in [f"{source}{kind}" for source in SOURCES for kind in ("", "_counts")]:
             query = f"""
-                select stored.* from '{store.root / folder}/*.parquet' as stored
+                select stored.* from {rows_in(store, folder)} as stored
                 semi join listed using (file_key) order by all
             """
             found[folder] = connection.execute(query).fetchall()
@@ -108,8 +113,8 @@ def test_a_store_holds_each_row_with_its_file_and_line(
     [found] = duckdb.execute(
         f"""
         select count(*), count(distinct line_number), min(line_number), max(line_number)
-        from '{store.root}/prints/*.parquet' as stored
-        inner join '{store.root / LIST}' as listed using (file_key)
+        from {rows_in(store, "prints")} as stored
+        inner join {parquet_rows([store.root / LIST])} as listed using (file_key)
         where listed.file_name = 'prints_2.json'
         """
     ).fetchall()

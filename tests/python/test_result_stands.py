@@ -100,6 +100,24 @@ def test_what_fails_after_the_switch_is_logged_only(
     assert [run["exit_code"] for run in runs_of(out)] == [0, 0, 0]
 
 
+@pytest.mark.parametrize("step", ["add_run", "switch_to"])
+def test_what_fails_before_the_switch_is_a_failure_to_publish(
+    out: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    before = (out / "manifest.json").read_bytes()
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/somewhere")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OutPath, step, fails)
+        answer = build(out)
+    assert answer.returncode == 4, answer.stderr
+    assert {run["exit_code"] for run in runs_of(out)} == {0, 4}
+    assert (out / "manifest.json").read_bytes() == before
+    assert len(list((out / "runs").iterdir())) == 1
+
+
 def test_an_interrupt_after_the_switch_leaves_a_published_run(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

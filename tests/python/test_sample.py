@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from value_props.database import literal
 from value_props.sample import SampleSummary, write_sample
 
 EVENT_LINE = re.compile(
@@ -46,7 +47,8 @@ class Sample:
                     user_id,
                     event_data.value_prop as value_prop,
                     event_data.position as position
-                from read_ndjson('{summary.paths[source]}', columns = {{
+                from read_ndjson({literal(summary.paths[source])},
+                    hive_partitioning = false, columns = {{
                     day: 'DATE', user_id: 'BIGINT',
                     event_data: 'STRUCT(position INTEGER, value_prop VARCHAR)'
                 }})
@@ -55,7 +57,8 @@ class Sample:
         self._connection.execute(
             f"""
             create table pays as
-            from read_csv('{summary.paths["pays"]}', header = true, columns = {{
+            from read_csv({literal(summary.paths["pays"])}, hive_partitioning = false,
+                header = true, columns = {{
                 pay_date: 'DATE', total: 'DECIMAL(18, 2)', user_id: 'BIGINT',
                 value_prop: 'VARCHAR'
             }})
