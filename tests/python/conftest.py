@@ -8,10 +8,6 @@ from collections.abc import Iterator
 import pytest
 from s3_server import S3Server, s3_server
 
-# In a locale that is not UTF-8 the tests are started in Python's UTF-8 mode, as the command starts
-# itself; what they start is not.
-os.environ.pop("PYTHONUTF8", None)
-
 FAIL_SKIPS = "VALUE_PROPS_FAIL_SKIPS"
 RECEIVERS = (
     "OPENLINEAGE_",
@@ -30,6 +26,12 @@ def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
         report.outcome = "failed"
         report.longrepr = f"skipped, and nothing may be skipped here: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes_start_in_the_locale() -> None:
+    """In a locale that is not UTF-8 the tests run in Python's UTF-8 mode, as the command does."""
+    os.environ.pop("PYTHONUTF8", None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -99,7 +99,7 @@ def test_report_prints_what_a_run_recorded(published: Path) -> None:
         assert json.loads(answer.stdout) == expected
     answer = value_props("report", "no-run", "--out", published)
     assert answer.returncode == 2
-    assert "there is no report of run no-run" in answer.stderr
+    assert "there is no report of run no-run" in answer.text
 
 
 def test_published_files_are_read_only_and_described(published: Path) -> None:

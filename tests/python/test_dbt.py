@@ -48,6 +48,7 @@ def dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_empty_build_makes_every_table_without_a_row(tmp_path: Path) -> None:
+    assert dbt(tmp_path, "seed").returncode == 0
     answer = dbt(tmp_path, "run", "--empty")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     with duckdb.connect(str(tmp_path / "dev.duckdb"), read_only=True) as connection:

@@ -570,6 +570,7 @@ PACKED = gzip.compress(WEEK.encode())
         {"taps_2.json.gz": b""},
         {"taps_2.json": b"\xff\xfe{\x00}\x00"},
         {"taps_2.json": "{}".encode("utf-16-be")},
+        {"taps_2.json/taps.json": ""},
         {"pays_2.csv": "pay_date,total,user_id\n"},
         {"pays_2.csv": "pay_date,total,user_id,value_prop,total\n"},
         {"pays_2.csv": "pay_date,Total,user_id,value_prop\n"},
@@ -579,7 +580,8 @@ PACKED = gzip.compress(WEEK.encode())
     ],
 )
 def test_what_stops_the_run(tmp_path: Path, added: dict[str, str | bytes]) -> None:
-    with pytest.raises(Stopped, match=next(iter(added)).removesuffix(".gz")):
+    name = next(iter(added)).partition("/")[0]
+    with pytest.raises(Stopped, match=name.removesuffix(".gz")):
         run(tmp_path, COMPLETE | added)
 
 
@@ -608,7 +610,7 @@ def test_what_does_not_stop_the_run(tmp_path: Path) -> None:
         # No files of a source.
         "Prints.json": "x",
         "prints.txt": "x",
-        "prints_folder.json/prints.json": "x",
+        "prints/prints.json": "x",
     }
     outcome = run(tmp_path, files, STRICT)
     assert outcome.passes
