@@ -55,14 +55,16 @@ select
     prior_views,
     prior_clicks,
     prior_payments,
+    cast(prior_amount as decimal(18, 2)) as prior_amount
+from summed
+where
     case
-        when prior_amount < 10000000000000000 then cast(prior_amount as decimal(18, 2))
-        else {{ fail_with(
+        when prior_amount < 10000000000000000 then true
+        else cast({{ fail_with(
             "'The payments of user ' || cast(user_id as string) || ' with value prop '"
             ~ " || value_prop || ' before ' || cast(lookback_end_date as string)"
             ~ " || ' come to ' || cast(prior_amount as string)"
             ~ " || ', and prior_amount holds less than 10^16."
             ~ " Have these payments corrected, or look back over fewer weeks'"
-        ) }}
-    end as prior_amount
-from summed
+        ) }} as boolean)
+    end
