@@ -84,7 +84,7 @@ def result_stands() -> Iterator[None]:
     """Print what was done: it stays done where the output can't be written."""
     with suppress(OSError):
         yield
-        sys.stdout.flush()
+    _closed(sys.stdout)
 
 
 def close_streams() -> bool:
