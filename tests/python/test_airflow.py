@@ -331,18 +331,33 @@ def postgres() -> Iterator[str]:
         if as_user:
             shutil.chown(folder, "postgres")
         port = free_port()
+        # Its user may not read where the locale of this process lies.
+        environment = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("LC_", "LOCPATH"))
+        } | {"LANG": "C"}
 
         def run(program: str, *arguments: str) -> None:
             subprocess.run(
                 [*as_user, bin_path / program, *arguments],
                 cwd=folder,
+                env=environment,
                 stdout=subprocess.DEVNULL,
                 check=True,
                 timeout=60,
             )
 
         data = str(folder / "data")
-        run("initdb", "--pgdata", data, "--username=airflow", "--auth=trust", "--no-sync")
+        run(
+            "initdb",
+            "--pgdata",
+            data,
+            "--username=airflow",
+            "--auth=trust",
+            "--no-sync",
+            "--encoding=UTF8",
+        )
         options = f"-c listen_addresses=127.0.0.1 -c port={port} -c fsync=off -k {folder}"
         log = str(folder / "log")
         run("pg_ctl", "--pgdata", data, "--wait", "--log", log, "--options", options, "start")
