@@ -44,8 +44,8 @@ HEADINGS = (
     "peak MB",
     "spilled MB",
 )
-# They read the raw files before their own SQL.
-PARSERS = {"raw_files", "base_redeliveries", "base_pays"}
+# Every how many lines one is bad, in the files that fail the length proof.
+BAD_LINE_EVERY = 10_000
 VERSIONS = ("dbt-core", "dbt-duckdb", "duckdb", "polars")
 
 
@@ -67,8 +67,11 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
         (scratch / name).mkdir()
     tiny_path = ROOT / "tests" / "fixtures" / "clean"
 
-    console.print("Bare scan, Polars job, then four builds …")
+    console.print("Bare scan, ingestion, Polars job, then four builds …")
     scan = run([python, "benchmarks/bare_scan.py", "--raw", raw_path, "--out", scratch / "scan"])
+    plain = ingestion(raw_path, scratch / "plain")
+    spoil(raw_path, scratch / "spoilt")
+    by_lines = ingestion(scratch / "spoilt", scratch / "by_lines")
     rival = run(
         [python, "benchmarks/polars_job.py", "--raw", raw_path, "--out", scratch / "polars"]
     )
@@ -84,14 +87,14 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
         sys.exit("the Polars job and the build disagree on final.csv")
     # What the nodes take beyond those of the small fixture.
     sql = {kind: split.node_seconds(kind) - tiny.node_seconds(kind) for kind in ("model", "test")}
-    console.print(_jobs_table(scan, rival, whole.job, tiny.job))
+    console.print(_jobs_table(scan, plain, by_lines, rival, whole.job, tiny.job))
     console.print(_steps_table(whole, split, sql))
     models = {
         node["unique_id"].rpartition(".")[2]: node
         for node in split.nodes
         if node["unique_id"].startswith("model.")
     }
-    slowest = sorted(set(models) - PARSERS, key=lambda name: -models[name]["execution_time"])[:3]
+    slowest = sorted(models, key=lambda name: -models[name]["execution_time"])[:3]
     memory_limit = resolve().memory_limit
     bounds = {
         name: slowest_operators(
@@ -109,6 +112,8 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
         "threads": threads,
         "seconds": {
             "bare_scan": round(scan.span.seconds, 2),
+            "ingestion": round(plain.span.seconds, 2),
+            "ingestion_with_a_bad_line_in_10000": round(by_lines.span.seconds, 2),
             "polars": round(rival.span.seconds, 2),
             "build": round(whole.job.span.seconds, 2),
             "build_of_the_small_fixture": round(tiny.job.span.seconds, 2),
@@ -120,13 +125,22 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
         "slowest_models": bounds,
         "peak_bytes": {
             "bare_scan": scan.peak(),
+            "ingestion": plain.peak(),
+            "ingestion_with_a_bad_line_in_10000": by_lines.peak(),
             "polars": rival.peak(),
             "build": whole.job.peak(),
         },
         "spilled_bytes": whole.job.spilled,
         "build_to_polars": round(whole.job.span.seconds / rival.span.seconds, 2),
+        "ingestion_to_bare_scan": round(plain.span.seconds / scan.span.seconds, 2),
+        "ingestion_with_a_bad_line_in_10000_to_bare_scan": round(
+            by_lines.span.seconds / scan.span.seconds, 2
+        ),
         "sql_to_bare_scan": round(sql["model"] / scan.span.seconds, 2),
     }
+    for kind in ("", "_with_a_bad_line_in_10000"):
+        name = f"ingestion{kind}_to_bare_scan"
+        console.print(f"{name.replace('_', ' ')}: {figures[name]:.1f}")
     console.print(f"SQL of all models ÷ bare scan: {figures['sql_to_bare_scan']:.1f}")
     console.print(f"Whole build ÷ Polars job: {figures['build_to_polars']:.1f}")
     console.print(f"Temporary files: {whole.job.spilled / MEGABYTE:,.0f} MB at most")
@@ -186,12 +200,30 @@ def sample_of(console: Console, data: Path, scale: float) -> Path:
     return raw_path
 
 
-def _jobs_table(scan: Job, rival: Job, whole: Job, tiny: Job) -> Table:
+def ingestion(raw_path: Path, folder: Path) -> Job:
+    """Read the raw files into a new folder, and do nothing else."""
+    folder.mkdir()
+    program = "benchmarks/ingest_job.py"
+    return run([Path(sys.executable), program, "--raw", raw_path, "--out", folder])
+
+
+def spoil(raw_path: Path, folder: Path) -> None:
+    """Copy raw files with a bad line here and there, so that each has to be read line by line."""
+    folder.mkdir()
+    for source in raw_path.glob("*s.*"):
+        with source.open("rb") as lines, (folder / source.name).open("wb") as copy:
+            for number, line in enumerate(lines):
+                copy.write(b"{\n" if number % BAD_LINE_EVERY == BAD_LINE_EVERY - 1 else line)
+
+
+def _jobs_table(scan: Job, plain: Job, by_lines: Job, rival: Job, whole: Job, tiny: Job) -> Table:
     table = Table("whole jobs")
     for heading in ("seconds", "CPU seconds", "peak MB"):
         table.add_column(heading, justify="right")
     for name, job in {
         "bare typed scan": scan,
+        "ingestion: read, hash, prove and keep": plain,
+        "the same with a bad line in 10,000": by_lines,
         "Polars job with its checks": rival,
         "value-props build": whole,
         "fixed cost: value-props build of the small fixture": tiny,
@@ -211,7 +243,7 @@ def _steps_table(whole: Build, split: Build, sql: dict[str, float]) -> Table:
     for heading in ("seconds", "peak MB"):
         table.add_column(heading, justify="right")
     names = {
-        "inspect": "hash and count the raw files, beside the parse",
+        "ingest": "read, hash, prove and keep the raw files, beside the parse",
         "parse": "dbt: start, and load the parsed project",
         "dbt": "dbt: models and tests, two at a time",
         "export": "export of final.csv and final.parquet",

@@ -21,7 +21,7 @@ from jobs import ROOT, Build, build
 from rich.console import Console
 from rich.table import Table
 
-from value_props.parsed import SETTLED_NANOSECONDS
+from value_props.ingest.keep import SETTLED_NANOSECONDS
 
 RESULTS = ROOT / "benchmarks" / "daily.json"
 FIRST_DAY, DAYS = datetime.date(2020, 11, 1), 30

@@ -6,12 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from value_props import alerts, database, history, raw_files, report, sample
+from value_props import alerts, database, history, report, sample
 from value_props.ending import (
     emit_lineage,
     kept_on_failure,
@@ -21,12 +21,15 @@ from value_props.ending import (
     write_report,
 )
 from value_props.errors import ExitCode, RefusedError, ValuePropsError
-from value_props.gate import Verdict, judge, refuse_errors
+from value_props.gate import Verdict, judge
+from value_props.ingest import Inventory, ingest
+from value_props.ingest.find import FoundFile, find_raw_files, ignored_names, ignored_sentence
+from value_props.ingest.keep import ParsedFiles
+from value_props.ingest.stage import stage
 from value_props.lock import exclusive
 from value_props.logs import NodeProgress, log_and_continue, log_file, logger, step
 from value_props.manifest import write_manifest
 from value_props.packages import are_installed
-from value_props.parsed import ParsedFiles
 from value_props.places import is_address
 from value_props.project import DATA_ONLY, MODELS_ONLY, Dbt, NodeOutcome
 from value_props.published import BACKFILL, DATABASE, PAGE, OutPath, remove_tree
@@ -43,8 +46,6 @@ PROFILE_OPTIONS = (
     "+schema_drift",
     "+lookback_coverage",
 )
-# What parses the raw files before it reads them.
-PARSE_OPTIONS = (*MODELS_ONLY, "--select", "+base_redeliveries", "+base_pays")
 # A run writes less than it reads; gzip hides some ten times its size.
 GZIP_FACTOR = 10
 DISK_FLOOR_BYTES = 200 << 20
@@ -166,8 +167,8 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
         run = Run(request, Path(scratch))
         run.database.parent.mkdir()
         dbt = _dbt(run, Path(scratch) / "target")
-        with _inspected(run, dbt, ParsedFiles(Path(scratch) / "parsed")):
-            outcomes = _run_dbt(run, dbt, PROFILE_OPTIONS)
+        _ingest_and_parse(run, dbt, ParsedFiles(Path(scratch) / "parsed"))
+        outcomes = _run_dbt(run, dbt, PROFILE_OPTIONS)
         verdict = judge(outcomes, run.database)
         verdict.warnings.extend(run.warnings)
         queries = {
@@ -181,25 +182,38 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
         return {name: database.rows(run.database, sql) for name, sql in queries.items()}, verdict
 
 
-def parse_raw_files(run: Run, out: OutPath) -> None:
-    """Find the raw files, and parse those that are new; the run's database lists them.
+def ingest_raw_files(run: Run, parsed_files: ParsedFiles) -> Inventory:
+    """Read the raw files that are new, and see what lies beside them.
 
     Raises:
         ValuePropsError: a raw file stops the run.
     """
-    dbt = _dbt(run, out.cache / "dbt")
-    with _inspected(run, dbt, ParsedFiles(out.parsed)) as inventory:
-        refuse_errors(_run_dbt(run, dbt, PARSE_OPTIONS))
-        inventory.check_unchanged()
+    request = run.request
+    if request.raw.bucket:
+        with step("mirror", run.seconds) as fields:
+            run.objects = request.raw.mirrored()
+            fields["files"] = len(run.objects)
+    _refuse_full_disk(run, find_raw_files(request.raw_path))
+    with step("ingest", run.seconds) as fields:
+        inventory = ingest(request.raw_path, parsed_files, request.trust)
+        files = inventory.files
+        fields["files"] = len(files)
+        fields["read"] = sum(file.is_read for file in files)
+        fields["parsed"] = sum(file.is_parsed_now for file in files)
+        fields["plain"] = sum(file.content.is_plain for file in files)
+        fields["bytes"] = sum(file.facts.size_bytes for file in files)
+        fields["rows"] = sum(file.content.row_count for file in files)
+    _look_around(run, inventory)
+    return inventory
 
 
 def _build_and_judge(run: Run, out: OutPath) -> Verdict:
     dbt = _dbt(run, out.cache / "dbt")
-    with _inspected(run, dbt, ParsedFiles(out.parsed)) as inventory:
-        with step("carry_over", run.seconds) as fields:
-            fields["tables"] = database.carry_over_snapshots(out.current / DATABASE, run.database)
-        run.outcomes = _run_dbt(run, dbt, DATA_ONLY)
-        inventory.check_unchanged()
+    inventory = _ingest_and_parse(run, dbt, ParsedFiles(out.parsed))
+    with step("carry_over", run.seconds) as fields:
+        fields["tables"] = database.carry_over_snapshots(out.current / DATABASE, run.database)
+    run.outcomes = _run_dbt(run, dbt, DATA_ONLY)
+    inventory.check_unchanged()
     with step("judge", run.seconds) as fields:
         verdict = judge(run.outcomes, run.database, needs_lookbacks=out.edition == BACKFILL)
         dbt.refuse_left_out(run.outcomes)
@@ -216,58 +230,32 @@ def _dbt(run: Run, target_path: Path) -> Dbt:
             f"dbt packages in {request.project / 'dbt_packages'}",
             "Run `value-props deps`",
         )
-    dbt_vars = {**request.parameters, "raw_path": str(request.raw_path.absolute())}
-    return Dbt(request.project, run.database, target_path, dbt_vars, request.is_debug)
+    return Dbt(request.project, run.database, target_path, request.parameters, request.is_debug)
 
 
-@contextmanager
-def _inspected(run: Run, dbt: Dbt, parsed: ParsedFiles) -> Iterator[raw_files.Inventory]:
-    """Hash the new raw files while dbt parses the project; hand all of them to the dbt model."""
-    request = run.request
-    if request.raw.bucket:
-        with step("mirror", run.seconds) as fields:
-            run.objects = request.raw.mirrored()
-            fields["files"] = len(run.objects)
-    found = raw_files.find_raw_files(request.raw_path)
-    _refuse_full_disk(run, found)
+def _ingest_and_parse(run: Run, dbt: Dbt, parsed_files: ParsedFiles) -> Inventory:
+    """Ingest the raw files while dbt is loaded and parses the project; show them to the models."""
     with ThreadPoolExecutor(max_workers=1) as pool:
-        inspection = pool.submit(_inspect, run, parsed)
+        ingestion = pool.submit(ingest_raw_files, run, parsed_files)
         with step("parse", run.seconds):
             dbt.parse()
-        inventory = inspection.result()
-    _look_around(run, inventory)
-    raw_files.remember(request.raw_path, inventory)
-    try:
-        yield inventory
-    finally:
-        raw_files.forget()
+        inventory = ingestion.result()
+    with database.opened(run.database) as connection:
+        stage(connection, inventory)
+    return inventory
 
 
-def _look_around(run: Run, inventory: raw_files.Inventory) -> None:
+def _look_around(run: Run, inventory: Inventory) -> None:
     """See what lies beside the raw files, and whether they are sample data."""
     raw = run.request.raw
     names = raw.names()
-    run.ignored_files = raw_files.ignored_names(names)
+    run.ignored_files = ignored_names(names)
     if run.ignored_files:
-        run.warnings.append(raw_files.ignored_sentence(run.ignored_files))
+        run.warnings.append(ignored_sentence(run.ignored_files))
     if sample.NOTE in names:
         run.is_sample_data = sample.is_sample_data(
-            raw.read(sample.NOTE), {file.content_sha256 for file in inventory.files}
+            raw.read(sample.NOTE), {file.facts.content_sha256 for file in inventory.files}
         )
-
-
-def _inspect(run: Run, parsed: ParsedFiles) -> raw_files.Inventory:
-    request = run.request
-    with step("inspect", run.seconds) as fields:
-        inventory = raw_files.inspect(
-            request.raw_path, run.folder / "copies", parsed, request.trust
-        )
-        fields["files"] = len(inventory.files)
-        fields["read"] = sum(file.hash_source == "read" for file in inventory.files)
-        fields["parsed"] = sum(file.is_parsed for file in inventory.files)
-        fields["bytes"] = sum(file.size_bytes for file in inventory.files)
-        fields["rows"] = sum(file.row_count for file in inventory.files)
-    return inventory
 
 
 def _run_dbt(run: Run, dbt: Dbt, options: tuple[str, ...]) -> list[NodeOutcome]:
@@ -404,12 +392,10 @@ def _gate_error(verdict: Verdict, out: OutPath) -> ValuePropsError:
     )
 
 
-def _refuse_full_disk(run: Run, found: list[raw_files.RawFile]) -> None:
+def _refuse_full_disk(run: Run, found: list[FoundFile]) -> None:
     needed = DISK_FLOOR_BYTES
     for file in found:
-        factor = GZIP_FACTOR if file.file_name.endswith(".gz") else 1
-        with suppress(OSError):
-            needed += Path(file.file_path).stat().st_size * factor
+        needed += file.size_bytes * (GZIP_FACTOR if file.is_gzip else 1)
     free = shutil.disk_usage(run.folder).free
     if free < needed:
         raise ValuePropsError(

@@ -554,7 +554,7 @@ def _request(debug: bool, raw: Place, out: Place, given: dict[str, Any], make_cu
 
 
 def _trust(rehash: bool, full_refresh: bool) -> Any:
-    from value_props.raw_files import Trust
+    from value_props.ingest import Trust
 
     return Trust.NOTHING if full_refresh else Trust.CONTENTS if rehash else Trust.STAMPS
 

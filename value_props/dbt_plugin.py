@@ -1,4 +1,4 @@
-"""What the models ask of Python, as functions of DuckDB; dbt-duckdb loads it by profiles.yml."""
+"""What dbt asks of Python, as functions of DuckDB; dbt-duckdb loads it by profiles.yml."""
 
 from __future__ import annotations
 
@@ -8,36 +8,47 @@ import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 from duckdb import DuckDBPyConnection
 
-from value_props import parsed
+from value_props.ingest import Trust, ingest
+from value_props.ingest.find import ignored_names, ignored_sentence, stamp_of
+from value_props.ingest.keep import ParsedFiles
+from value_props.ingest.stage import stage
 from value_props.logs import logger
 from value_props.places import place_of
-from value_props.raw_files import (
-    Trust,
-    as_json,
-    ignored_names,
-    ignored_sentence,
-    recall_or_inspect,
-)
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]
-    """Two functions: one finds the raw files, the other keeps a parsed one."""
+    """Two functions: one reads the raw files that are new, the other looks at one of them."""
 
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
         """Add the functions to a connection, and say where a database has lost what it reads."""
         _warn_of_lost_files(conn)
+
+        def ingest_raw_files(raw_path: str, parsed_path: str, trust: str) -> int:
+            """Called once, by the hook on-run-start; how many files the source `raw` shows."""
+            raw = place_of(raw_path, "raw")
+            with raw.told():
+                raw.mirrored()
+                if ignored := ignored_names(raw.names()):
+                    logger.warning(ignored_sentence(ignored))
+                inventory = ingest(raw.folder, ParsedFiles(Path(parsed_path)), Trust(trust))
+            with conn.cursor() as cursor:
+                stage(cursor, inventory)
+            return len(inventory.files)
+
         # Neither may be folded into a constant while a query is planned.
         conn.create_function(
-            "find_raw_files", _find_raw_files, ["VARCHAR"] * 4, "VARCHAR", side_effects=True
+            "ingest_raw_files", ingest_raw_files, ["VARCHAR"] * 3, "INTEGER", side_effects=True
         )
-        conn.create_function(
-            "keep_parsed_file", parsed.keep, ["VARCHAR"] * 4, "BOOLEAN", side_effects=True
-        )
+        conn.create_function("raw_file_stamp", _stamp_of, ["VARCHAR"], "VARCHAR", side_effects=True)
+
+
+def _stamp_of(path: str) -> str:
+    return stamp_of(Path(path))
 
 
 def _warn_of_lost_files(conn: DuckDBPyConnection) -> None:
     try:
-        listed = conn.execute("select parsed_path from staging.raw_files").fetchall()
+        listed = conn.execute("select parsed_path from raw.files").fetchall()
     except duckdb.Error:
         # A new database.
         return
@@ -49,17 +60,4 @@ def _warn_of_lost_files(conn: DuckDBPyConnection) -> None:
             len(lost),
             len(listed),
             lost[0],
-        )
-
-
-def _find_raw_files(raw_path: str, copies_path: str, parsed_path: str, trust: str) -> str:
-    raw = place_of(raw_path, "raw")
-    with raw.told():
-        raw.mirrored()
-        if ignored := ignored_names(raw.names()):
-            logger.warning(ignored_sentence(ignored))
-        return as_json(
-            recall_or_inspect(
-                raw.folder, Path(copies_path), parsed.ParsedFiles(Path(parsed_path)), Trust(trust)
-            )
         )

@@ -2,8 +2,9 @@
 
     store/
       raw_files.parquet               which files there are, one row a file; replaced last
-      prints/<file_key>.parquet       the rows of one, with file_key and line_number filled in
-      prints_counts/<file_key>.parquet    how many it has by day, value prop and judgement
+      prints/<file_key>.parquet       the valid rows of one, with file_key and line_number
+      row_counts/<file_key>.parquet   how many it has by day, value prop and judgement; likewise
+                                      rejected_lines/ and unusual_lines/, empty where it has none
       .unfinished/                    of the load under way; swept by the next one
 
 A file_key names the parser, the source and the content, so a file is never changed. Readers take
@@ -17,38 +18,28 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from value_props import build, database, history
 from value_props.database import literal
 from value_props.errors import ExitCode, ValuePropsError
+from value_props.ingest import Inventory, RawFile, Trust
+from value_props.ingest.find import SOURCES
+from value_props.ingest.keep import ParsedFiles, parser_version
+from value_props.ingest.stage import SHARED, rows_query, shared_query, stage
 from value_props.lock import exclusive
 from value_props.logs import step
-from value_props.parsed import COUNTS, parser_version
 from value_props.published import REPORT, OutPath, edition_at, remove_tree, sync
-from value_props.raw_files import SOURCES, Trust
 from value_props.run import Request, Run
 
 LIST = "raw_files.parquet"
 _FILE_NAME = re.compile(rf"[0-9a-f]+_({'|'.join(SOURCES)})_[0-9a-f]{{64}}\.parquet")
 _LIST_QUERY = """
     select *, {version} || '_' || source_name || '_' || content_sha256 as file_key
-    from staging.raw_files
+    from raw.files
     order by source_name, file_number
 """
-# A line's number is its place where none is written down; the rows of blank lines and headers,
-# which hold the places, are not needed beyond here.
-_ROWS_QUERY = """
-    select
-        {file_key} as file_key,
-        coalesce(line_number, file_row_number + 1) as line_number,
-        * exclude (line_number, file_row_number)
-    from {rows}
-    where coalesce(quarantine_reason <> 'header', event_date is not null)
-"""
-_COUNTS_QUERY = "select {file_key} as file_key, * from {rows}"
 
 
 @dataclass(frozen=True)
@@ -99,50 +90,53 @@ class Store:
             if not _FILE_NAME.fullmatch(path.name):
                 raise self._refused(f"readers would take {path} for rows, and no load wrote it")
 
-    def fill(self, run_database: Path, trust: Trust) -> Loaded:
-        """Export the raw files that a run parsed. Call it under the lock.
+    def fill(self, inventory: Inventory, trust: Trust) -> Loaded:
+        """Export what was read of the raw files. Call it under the lock.
 
         Args:
-            run_database: of that run.
+            inventory: of those that the store is to hold.
             trust: under NOTHING files are written again that are there already.
         """
         remove_tree(self.unfinished)
         self.unfinished.mkdir()
-        with database.opened(run_database) as connection:
-            version = literal(parser_version())
-            connection.execute(f"create temp table listed as {_LIST_QUERY.format(version=version)}")
-            listed = database.rows_of(connection, "from listed")
-            exports = self._exports(listed)
+        with database.opened(None) as connection:
+            stage(connection, inventory)
+            exports = {
+                path: query
+                for file in inventory.files
+                for path, query in self._exports(file).items()
+            }
             new = [path for path in exports if trust == Trust.NOTHING or not path.exists()]
             for path in new:
                 self._write(connection, exports[path], path)
             # What the list names has to be on the disk before the list is.
             for folder in self._folders():
                 sync(folder)
-            self._write(connection, "from listed", self.root / LIST)
+            version = literal(parser_version())
+            self._write(connection, _LIST_QUERY.format(version=version), self.root / LIST)
             sync(self.root)
         old = [path for path in self._files() if path not in exports]
         for path in old:
             path.unlink()
         remove_tree(self.unfinished)
-        return Loaded(len(listed), _count_keys(new), _count_keys(old))
+        return Loaded(len(inventory.files), _count_keys(new), _count_keys(old))
 
-    def _exports(self, listed: list[dict[str, Any]]) -> dict[Path, str]:
-        """Which files the list needs, and the query that each holds the rows of."""
+    def _exports(self, file: RawFile) -> dict[Path, str]:
+        """Which files the store holds of a raw file, and the query that each is made by."""
+        source = file.found.source_name
+        key = f"{parser_version()}_{source}_{file.facts.content_sha256}"
+        queries = {source: rows_query(source, [file])} | {
+            view: shared_query(view, source, [file]) for view in SHARED
+        }
         return {
-            self.root / folder / f"{row['file_key']}.parquet": query.format(
-                file_key=literal(row["file_key"]),
-                rows=database.parquet_rows([row["parsed_path"] + kind], is_numbered=not kind),
+            self.root / folder / f"{key}.parquet": (
+                f"select {literal(key)} as file_key, * exclude (file_number) from ({query})"
             )
-            for row in listed
-            for folder, kind, query in (
-                (f"{row['source_name']}_counts", COUNTS, _COUNTS_QUERY),
-                (row["source_name"], "", _ROWS_QUERY),
-            )
+            for folder, query in queries.items()
         }
 
     def _folders(self) -> list[Path]:
-        return [self.root / f"{source}{kind}" for source in SOURCES for kind in ("", "_counts")]
+        return [self.root / name for name in (*SOURCES, *SHARED)]
 
     def _files(self) -> list[Path]:
         """What readers find; they skip hidden files."""
@@ -200,12 +194,12 @@ def load(request: Request, store: Store) -> Loaded:
     ):
         history.settle(out)
         out.sweep()
-        run.database.parent.mkdir(parents=True)
+        out.work.mkdir(parents=True)
         try:
             with request.raw.told():
-                build.parse_raw_files(run, out)
+                inventory = build.ingest_raw_files(run, ParsedFiles(out.parsed))
             with step("load", run.seconds) as fields, _exporting(store):
-                loaded = store.fill(run.database, request.trust)
+                loaded = store.fill(inventory, request.trust)
                 fields.update(vars(loaded))
         finally:
             remove_tree(out.work)

@@ -118,8 +118,17 @@ def _install_stand_ins(project: Path) -> None:
 
 def _replace_packages(project: Path, filled: Path) -> None:
     installed = project / "dbt_packages"
+    # Between two renames there is no folder, and another run may be looking for it.
+    if _contents_of(installed) == _contents_of(filled):
+        return
     if installed.is_symlink():
         installed.unlink()
     elif installed.exists():
         installed.rename(filled.parent / "old")
     filled.rename(installed)
+
+
+def _contents_of(folder: Path) -> dict[Path, bytes]:
+    return {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }

@@ -94,7 +94,7 @@ class Place:
         if self.bucket is None:
             return {}
         from value_props.bucket import mirror
-        from value_props.raw_files import PATTERNS, SOURCES, endings_of, is_raw_file
+        from value_props.ingest.find import PATTERNS, SOURCES, endings_of, is_raw_file
 
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

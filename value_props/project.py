@@ -129,7 +129,12 @@ class Dbt:
             ValuePropsError: dbt could not start.
         """
         result = self._invoke(["build", *options], on_event)
-        return [_outcome_of(item) for item in result.results]
+        # A hook that did its work is no node.
+        return [
+            _outcome_of(item)
+            for item in result.results
+            if (item.node.resource_type, item.status) != ("operation", "success")
+        ]
 
     def refuse_left_out(self, outcomes: Sequence[NodeOutcome]) -> None:
         """Refuse a build that did not come to every model and test of the parsed project.

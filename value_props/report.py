@@ -296,15 +296,12 @@ def _source(
 
 
 def _missing_fields(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
-    fields = {field: column for field, (_, column) in SOURCE_FIELDS[name].items()}
-    counts = ", ".join(f"bool_or({column} is null)" for column in fields.values())
-    query = f"select {counts} from staging.base_{name} where quarantine_reason = 'missing_field'"  # nosec B608
-    found = rows_of(connection, query)
-    return (
-        [field for field, is_missing in zip(fields, found[0].values(), strict=True) if is_missing]
-        if found
-        else []
+    query = (
+        "select distinct unnest(missing_fields) as field_name"
+        " from raw.rejected_lines where source_name = ?"
     )
+    missing = {row["field_name"] for row in rows_of(connection, query, [name])}
+    return [field for field in SOURCE_FIELDS[name] if field in missing]
 
 
 def _table(

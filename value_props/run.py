@@ -12,11 +12,11 @@ from typing import Any
 
 from value_props.bucket import Entry
 from value_props.history import Begun
+from value_props.ingest import Trust
 from value_props.manifest import made_by, utc_now
 from value_props.places import Place
 from value_props.project import NodeOutcome
 from value_props.published import DATABASE, REPORT, Edition
-from value_props.raw_files import Trust
 from value_props.resources import Resources, resolve
 
 

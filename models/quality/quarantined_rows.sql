@@ -6,32 +6,7 @@ raw_files as (
 ),
 
 bad_lines as (
-    select
-        'prints' as source_name,
-        file_number,
-        line_number,
-        quarantine_reason,
-        raw_text
-    from {{ ref('base_prints') }}
-    where quarantine_reason is not null
-    union all
-    select
-        'taps' as source_name,
-        file_number,
-        line_number,
-        quarantine_reason,
-        raw_text
-    from {{ ref('base_taps') }}
-    where quarantine_reason is not null
-    union all
-    select
-        'pays' as source_name,
-        file_number,
-        line_number,
-        quarantine_reason,
-        raw_text
-    from {{ ref('base_pays') }}
-    where quarantine_reason is not null
+    select * from {{ ref('base_rejected_rows') }}
 ),
 
 named as (

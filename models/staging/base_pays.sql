@@ -1,16 +1,11 @@
-with
-
-rows_by_file as (
-    {{ rows_by_file('pays') }}
-)
-
+-- The valid payments of each file. The date of the run is no part of a parsed file, so days
+-- that are too late are left out here.
 select
     file_number,
     line_number,
     event_date,
     user_id,
     value_prop,
-    amount,
-    quarantine_reason,
-    {{ raw_text_of('pays') }} as raw_text
-from rows_by_file
+    amount
+from {{ raw_rows('pays') }} as raw_rows
+where event_date <= {{ latest_day() }}

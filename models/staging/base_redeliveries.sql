@@ -6,27 +6,24 @@ events as (
     select
         'prints' as source_name,
         prints.*
-    from ({{ rows_by_file('prints') }}) as prints
-    where prints.quarantine_reason is null
+    from {{ ref('base_prints') }} as prints
     union all
     select
         'taps' as source_name,
         taps.*
-    from ({{ rows_by_file('taps') }}) as taps
-    where taps.quarantine_reason is null
+    from {{ ref('base_taps') }} as taps
 ),
 
 days_of_files as (
     select distinct
-        counts.source_name,
-        counts.file_number,
-        counts.event_date
-    from (
-        {{ counted_rows('prints') }}
-        union all
-        {{ counted_rows('taps') }}
-    ) as counts
-    where counts.quarantine_reason is null
+        source_name,
+        file_number,
+        event_date
+    from {{ raw_rows('row_counts') }} as row_counts
+    where
+        source_name <> 'pays'
+        and quarantine_reason is null
+        and event_date <= {{ latest_day() }}
 ),
 
 shared_days as (
@@ -66,7 +63,9 @@ redeliveries as (
         events_of_shared_days.file_number,
         events_of_shared_days.line_number,
         events_of_shared_days.event_date,
-        events_of_shared_days.value_prop
+        events_of_shared_days.user_id,
+        events_of_shared_days.value_prop,
+        events_of_shared_days.position
     from events_of_shared_days
     inner join repeated_events
         on

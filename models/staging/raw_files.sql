@@ -1,2 +1,3 @@
 -- The raw files as they were found, hashed and counted, one row a file.
-{{ listed_raw_files() }}
+select *
+from {{ raw_file_list() }}

@@ -4,4 +4,3 @@ select
     value_prop,
     amount
 from {{ ref('base_pays') }}
-where quarantine_reason is null

@@ -3,11 +3,18 @@
 with
 
 counts_by_file as (
-    {{ counted_rows('prints') }}
-    union all
-    {{ counted_rows('taps') }}
-    union all
-    {{ counted_rows('pays') }}
+    select
+        row_counts.source_name,
+        row_counts.file_number,
+        row_counts.event_date,
+        row_counts.value_prop,
+        case
+            when row_counts.event_date > {{ latest_day() }} then 'out_of_range'
+            else row_counts.quarantine_reason
+        end as quarantine_reason,
+        row_counts.row_count,
+        row_counts.amount
+    from {{ raw_rows('row_counts') }} as row_counts
 ),
 
 redelivered as (
@@ -29,8 +36,7 @@ without_redelivered as (
         counts_by_file.value_prop,
         counts_by_file.quarantine_reason,
         counts_by_file.row_count - coalesce(redelivered.row_count, 0) as row_count,
-        counts_by_file.amount,
-        counts_by_file.users_in_file
+        counts_by_file.amount
     from counts_by_file
     left join redelivered
         on
@@ -51,8 +57,7 @@ all_counts as (
         value_prop,
         'duplicate' as quarantine_reason,
         row_count,
-        cast(0 as decimal(38, 2)) as amount,
-        cast(0 as bigint) as users_in_file
+        cast(0 as decimal(38, 2)) as amount
     from redelivered
 )
 
@@ -63,7 +68,6 @@ select
     value_prop,
     cast(quarantine_reason as string) as quarantine_reason,
     cast(row_count as bigint) as row_count,
-    cast(amount as decimal(38, 2)) as amount,
-    cast(users_in_file as bigint) as users_in_file
+    cast(amount as decimal(38, 2)) as amount
 from all_counts
 where row_count > 0

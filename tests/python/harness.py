@@ -18,8 +18,10 @@ import pytest
 from raw_data import RawCase
 from reference import MART_COLUMNS, Parameters
 
-from value_props import cli, database, raw_files
-from value_props.parsed import ParsedFiles
+from value_props import cli, database
+from value_props.ingest import ingest
+from value_props.ingest.keep import ParsedFiles
+from value_props.ingest.stage import stage
 from value_props.places import Place
 from value_props.project import MODELS_ONLY, Dbt, NodeOutcome
 from value_props.run import Request
@@ -95,9 +97,7 @@ class Pipeline:
         self.raw_path.mkdir()
         self.parsed = ParsedFiles(self.folder / "parsed")
         self.database = self.folder / "value_props.duckdb"
-        self.dbt = Dbt(
-            ROOT, self.database, self.folder / "target", {"raw_path": str(self.raw_path)}
-        )
+        self.dbt = Dbt(ROOT, self.database, self.folder / "target", {})
         self.dbt.parse()
 
     def write(self, case: RawCase) -> None:
@@ -108,21 +108,18 @@ class Pipeline:
     def run(
         self, dbt_vars: dict[str, str], options: tuple[str, ...] = MODELS_ONLY
     ) -> list[NodeOutcome]:
-        """Inspect the raw files and build into a fresh database.
+        """Ingest the raw files and build into a fresh database.
 
         Raises:
             ValuePropsError: a raw file stops the run.
         """
         for path in self.folder.glob("value_props.duckdb*"):
             path.unlink()
-        self.dbt.dbt_vars = {"raw_path": str(self.raw_path), **dbt_vars}
-        raw_files.forget()
-        inventory = raw_files.inspect(self.raw_path, self.folder / "copies", self.parsed)
-        raw_files.remember(self.raw_path, inventory)
-        try:
-            return self.dbt.build(options)
-        finally:
-            raw_files.forget()
+        self.dbt.dbt_vars = dbt_vars
+        inventory = ingest(self.raw_path, self.parsed)
+        with database.opened(self.database) as connection:
+            stage(connection, inventory)
+        return self.dbt.build(options)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of a query on what was built."""

@@ -11,12 +11,14 @@ import pytest
 from harness import ROOT, files_of_project
 
 # Who may say how a file is read: these two state every option that changes what is read.
-PARQUET_READERS = {"macros/raw/listed_raw_files.sql", "value_props/database.py"}
-# read_csv states its options where it stands; read_blob opens files for their size and time only.
+PARQUET_READERS = {"value_props/database.py"}
+# The others state their options where they stand.
 OTHER_READERS = {
     "benchmarks/bare_scan.py",
-    "macros/raw/raw_lines.sql",
-    "macros/raw/raw_file_stamps.sql",
+    "value_props/ingest/sql/lines_of_events.sql",
+    "value_props/ingest/sql/lines_of_payments.sql",
+    "value_props/ingest/sql/plain_events.sql",
+    "value_props/ingest/sql/plain_payments.sql",
 }
 READER = re.compile(r"\b(read_(?:parquet|csv|csv_auto|json|ndjson|blob)\w*|parquet_scan)\s*\(")
 # `from 'file'` reads with options that are left to detection.
@@ -29,7 +31,9 @@ def named(path: Path) -> str:
 
 def test_one_helper_reads_parquet_and_no_reader_leaves_an_option_to_detection() -> None:
     found: dict[str, set[str]] = {}
-    for path in files_of_project("*.sql", "value_props/*.py", "benchmarks/*.py"):
+    for path in files_of_project(
+        "*.sql", "value_props/*.py", "value_props/ingest/*.py", "benchmarks/*.py"
+    ):
         if named(path) == "benchmarks/polars_job.py":
             continue
         text = path.read_text(encoding="utf-8")
@@ -39,7 +43,7 @@ def test_one_helper_reads_parquet_and_no_reader_leaves_an_option_to_detection() 
             assert not BARE_FILE.findall(text), named(path)
     assert {name for name, readers in found.items() if "read_parquet" in readers} == PARQUET_READERS
     assert set(found) == PARQUET_READERS | OTHER_READERS
-    for name in set(found) - {"macros/raw/raw_file_stamps.sql"}:
+    for name in found:
         text = (ROOT / name).read_text(encoding="utf-8")
         assert text.count("hive_partitioning = false") == len(READER.findall(text)), name
 

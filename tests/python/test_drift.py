@@ -117,10 +117,6 @@ class Data:
 
     def _write_sources(self, connection: duckdb.DuckDBPyConnection, first: date) -> None:
         connection.execute(
-            "create table staging.stg_row_counts"
-            " (source_name varchar, file_number integer, users_in_file bigint)"
-        )
-        connection.execute(
             "create table quality.quarantined_rows"
             " (source_name varchar, file_name varchar, quarantine_reason varchar)"
         )
@@ -141,7 +137,7 @@ class Data:
         )
         connection.execute(
             "create table staging.raw_files as"
-            f" select *, 1 as size_bytes, 'x' as sha256 from ({files})"
+            f" select *, 1 as size_bytes, 'x' as sha256, 0 as distinct_users from ({files})"
         )
         connection.execute(
             "create table quality.row_reconciliation as"

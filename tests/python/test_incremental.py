@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 from harness import ROOT, Pipeline, value_props
 
-from value_props import parsed, raw_files
+from value_props import ingest as ingestion
 from value_props.errors import ValuePropsError
-from value_props.parsed import ParsedFiles
+from value_props.ingest import ingest, keep, read
+from value_props.ingest.keep import ParsedFiles
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
+DIRTY = ROOT / "tests" / "fixtures" / "dirty"
 HEADER = "pay_date,total,user_id,value_prop"
 RUN_VARS = {"run_date": "2020-12-01"}
 BAD = {"json": '{"day":"2020-11-20"', "csv": "2020-11-20,1.00,,point"}
@@ -38,7 +40,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 @pytest.fixture(autouse=True)
 def _files_are_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a file that was just written count as one that is over."""
-    monkeypatch.setattr(parsed, "SETTLED_NANOSECONDS", -(10**18))
+    monkeypatch.setattr(keep, "SETTLED_NANOSECONDS", -(10**18))
 
 
 def daily_files() -> dict[str, list[str]]:
@@ -91,14 +93,6 @@ def result(pipeline: Pipeline) -> dict[str, Any]:
     return {**found, "mart": pipeline.mart()}
 
 
-def keep(file: raw_files.RawFile) -> None:
-    """Keep something as the parsed rows of a raw file."""
-    draft = Path(f"{file.parsed_path}.unfinished")
-    draft.write_bytes(b"rows")
-    Path(f"{file.parsed_path}.counts.unfinished").write_bytes(b"counts")
-    assert parsed.keep(str(draft), file.parsed_path, file.file_path, file.stamp)
-
-
 def kill_a_build(raw: Path, store: ParsedFiles, seconds: float) -> None:
     """Build beside the parsed files, and kill it some time after it began to parse."""
     command = [str(Path(sys.executable).with_name("value-props")), "build"]
@@ -147,14 +141,16 @@ def test_counts_are_those_of_the_rows(pipeline: Pipeline) -> None:
         ending = name.rpartition(".")[2]
         write(pipeline.raw_path, name, [*lines, lines[0], BAD[ending], LATE[ending]])
     pipeline.run(RUN_VARS)
-    columns = "file_number, quarantine_reason, count(*), "
+    columns = "file_number, null, count(*), "
     for source, amount in (("prints", "0.00"), ("taps", "0.00"), ("pays", "sum(amount)")):
         rows = pipeline.query(
-            f"select {columns} {amount} from staging.base_{source}"
-            " where quarantine_reason is null group by all order by all"
+            f"select {columns} {amount} from staging.base_{source} as base"
+            " anti join (from staging.base_redeliveries"
+            f" where source_name = '{source}') as redelivered using (file_number, line_number)"
+            " group by all order by all"
         )
         counts = pipeline.query(
-            "select file_number, quarantine_reason, sum(row_count), sum(amount)"
+            "select file_number, null, sum(row_count), sum(amount)"
             f" from staging.stg_row_counts where source_name = '{source}'"
             " and quarantine_reason is null group by all order by all"
         )
@@ -164,32 +160,37 @@ def test_counts_are_those_of_the_rows(pipeline: Pipeline) -> None:
 def test_only_new_and_changed_files_are_read(tmp_path: Path) -> None:
     raw, store = tmp_path / "raw", ParsedFiles(tmp_path / "parsed")
     shutil.copytree(CLEAN, raw)
-    first = raw_files.inspect(raw, tmp_path / "copies", store)
-    assert {file.hash_source for file in first.files} == {"read"}
-    for file in first.files:
-        keep(file)
-    second = raw_files.inspect(raw, tmp_path / "copies", store)
-    assert {file.hash_source for file in second.files} == {"stored"}
+    first = ingest(raw, store)
+    assert [file.is_parsed_now for file in first.files] == [True, True, True]
+    second = ingest(raw, store)
+    assert [file.is_read for file in second.files] == [False, False, False]
     assert [file.facts for file in second.files] == [file.facts for file in first.files]
+    assert [file.content for file in second.files] == [file.content for file in first.files]
     # The same size and the same time of modification, but other bytes.
     taps = raw / "taps.json"
     status = taps.stat()
     taps.write_bytes(taps.read_bytes().replace(b'"position":0', b'"position":1', 1))
     os.utime(taps, ns=(status.st_atime_ns, status.st_mtime_ns))
-    third = raw_files.inspect(raw, tmp_path / "copies", store)
-    assert [file.hash_source for file in third.files] == ["stored", "read", "stored"]
-    assert [file.is_parsed for file in third.files] == [True, False, True]
+    third = ingest(raw, store)
+    assert [file.is_read for file in third.files] == [False, True, False]
+    assert [file.is_parsed_now for file in third.files] == [False, True, False]
+    # The bytes of before under another name are hashed, and not parsed.
+    (raw / "prints.json").rename(raw / "prints_2.json")
+    fourth = ingest(raw, store)
+    assert [file.is_read for file in fourth.files] == [True, False, False]
+    assert not any(file.is_parsed_now for file in fourth.files)
+    assert not list(store.folder.rglob("*.unfinished*"))
 
 
-@pytest.mark.parametrize("ending", ["", ".counts", ".hashes"])
+@pytest.mark.parametrize(
+    "part", ["parquet", "rejected.parquet", "unusual.parquet", "counts.parquet", "json"]
+)
 @pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
-def test_damaged_parsed_rows_are_made_again(tmp_path: Path, ending: str, damage: str) -> None:
+def test_damaged_parsed_rows_are_made_again(tmp_path: Path, part: str, damage: str) -> None:
     raw, store = tmp_path / "raw", ParsedFiles(tmp_path / "parsed")
-    shutil.copytree(CLEAN, raw)
-    first = raw_files.inspect(raw, tmp_path / "copies", store)
-    for file in first.files:
-        keep(file)
-    damaged = Path(first.files[1].parsed_path + ending)
+    shutil.copytree(DIRTY, raw)
+    first = ingest(raw, store)
+    damaged = first.files[1].parsed_path.with_suffix(f".{part}")
     damaged.chmod(0o644)
     content = damaged.read_bytes()
     if damage == "gone":
@@ -197,47 +198,49 @@ def test_damaged_parsed_rows_are_made_again(tmp_path: Path, ending: str, damage:
     else:
         damaged.write_bytes(content[:-1] + b"?" if damage == "changed" else content[:-1])
     # Its facts are known, but the rows have to be parsed again, and so its bytes be read.
-    second = raw_files.inspect(raw, tmp_path / "copies", store)
-    assert [file.hash_source for file in second.files] == ["stored", "read", "stored"]
-    assert [file.is_parsed for file in second.files] == [True, False, True]
-    assert not damaged.exists()
-    keep(second.files[1])
-    third = raw_files.inspect(raw, tmp_path / "copies", store)
-    assert {file.is_parsed for file in third.files} == {True}
+    second = ingest(raw, store)
+    assert [file.is_parsed_now for file in second.files] == [False, True, False]
+    assert len(damaged.read_bytes()) >= len(content) - 99
+    assert not any(file.is_read for file in ingest(raw, store).files)
 
 
 def test_the_version_of_the_parser_is_made_of_all_that_parses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = tmp_path / "project"
-    shutil.copytree(ROOT / "macros" / "raw", project / "macros" / "raw")
-    monkeypatch.setattr(parsed, "find_project", lambda: project)
-    before = parsed.parser_version.__wrapped__()
-    assert before == parsed.parser_version.__wrapped__()
-    changed = project / "macros" / "raw" / "event_rules.sql"
-    changed.write_text(changed.read_text(encoding="utf-8") + " ", encoding="utf-8")
-    assert parsed.parser_version.__wrapped__() != before
-    shutil.rmtree(project / "macros")
-    with pytest.raises(ValuePropsError, match="parses raw files"):
-        parsed.parser_version.__wrapped__()
+    room = tmp_path / "ingest"
+    shutil.copytree(Path(keep.__file__).parent, room)
+    monkeypatch.setattr(keep, "__file__", str(room / "keep.py"))
+    versions = {keep.parser_version.__wrapped__()}
+    assert versions == {keep.parser_version.__wrapped__()}
+    for changed in (*room.glob("*.py"), *room.glob("sql/*.sql")):
+        changed.write_text(changed.read_text(encoding="utf-8") + " ", encoding="utf-8")
+        versions.add(keep.parser_version.__wrapped__())
+    assert len(versions) > 20
 
 
-def test_a_file_that_changes_while_it_is_parsed_leaves_nothing(tmp_path: Path) -> None:
-    raw, draft, name = tmp_path / "a.json", tmp_path / "x.unfinished", tmp_path / "x"
-    raw.write_text("one", encoding="utf-8")
-    stamp = parsed.stamp_of(raw)
-    draft.touch()
-    raw.write_text("another", encoding="utf-8")
+def test_a_file_that_changes_while_it_is_read_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, store = tmp_path / "raw", ParsedFiles(tmp_path / "parsed")
+    shutil.copytree(CLEAN, raw)
+
+    def changing(*arguments: Any) -> Any:
+        (raw / "taps.json").write_text("another", encoding="utf-8")
+        return is_proved(*arguments)
+
+    is_proved = read.is_proved
+    monkeypatch.setattr(ingestion, "is_proved", changing)
     with pytest.raises(ValuePropsError, match="changed"):
-        parsed.keep(str(draft), str(name), str(raw), stamp)
-    assert not name.exists()
+        ingest(raw, store)
+    assert not list((store.folder / "taps").glob("*.json"))
 
 
 def test_an_unreadable_inventory_only_costs_time(tmp_path: Path) -> None:
     store = ParsedFiles(tmp_path / "parsed")
-    inventory = raw_files.inspect(CLEAN, tmp_path / "copies", store)
+    inventory = ingest(CLEAN, store)
     (store.folder / "inventory.json").write_text("{", encoding="utf-8")
-    again = raw_files.inspect(CLEAN, tmp_path / "copies", store)
+    again = ingest(CLEAN, store)
+    assert [file.is_read for file in again.files] == [True, True, True]
     assert [file.facts for file in again.files] == [file.facts for file in inventory.files]
 
 

@@ -11,29 +11,32 @@ from typing import Any
 import duckdb
 import pytest
 from click.testing import CliRunner
-from harness import ROOT, Pipeline, folder_request
+from harness import ROOT, folder_request
 
-from value_props.build import PARSE_OPTIONS
 from value_props.cli import cli
 from value_props.database import parquet_rows
 from value_props.errors import ExitCode, ValuePropsError
+from value_props.ingest import Inventory, Trust, ingest
+from value_props.ingest.find import SOURCES
+from value_props.ingest.keep import ParsedFiles
+from value_props.ingest.stage import SHARED
 from value_props.load import LIST, Loaded, Store, load
 from value_props.lock import exclusive
-from value_props.raw_files import SOURCES, Trust
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 Seen = dict[str, list[tuple[Any, ...]]]
 
 
 @pytest.fixture(scope="module")
-def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two databases that list parsed files.
+def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Inventory]:
+    """Two inventories of parsed files.
 
     In `after` the taps of `before` have changed, one file of prints is gone and another has come.
     """
     folder = tmp_path_factory.mktemp("states")
-    pipeline = Pipeline(folder)
-    raw, lines = pipeline.raw_path, (CLEAN / "prints.json").read_text(encoding="utf-8").splitlines()
+    raw = folder / "raw"
+    raw.mkdir()
+    lines = (CLEAN / "prints.json").read_text(encoding="utf-8").splitlines()
     (raw / "prints_1.json").write_text("\n".join(lines[:100]), encoding="utf-8")
     # A number of its own where it is not the place: blank lines and a carriage return.
     (raw / "prints_2.json").write_bytes("\n\n".join(lines[100:150]).encode() + b"\r\n[\x00]\n")
@@ -43,7 +46,7 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (raw / "pays.csv").write_text(
         (CLEAN / "pays.csv").read_text(encoding="utf-8"), encoding="utf-8"
     )
-    databases = {}
+    inventories = {}
     for name in ("before", "after"):
         if name == "after":
             (raw / "prints_1.json").unlink()
@@ -52,11 +55,8 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                 "".join((CLEAN / "taps.json").open(encoding="utf-8").readlines()[:9]),
                 encoding="utf-8",
             )
-        outcomes = pipeline.run({"run_date": "2020-12-01"}, PARSE_OPTIONS)
-        assert {outcome.status for outcome in outcomes} == {"success"}
-        databases[name] = folder / f"{name}.duckdb"
-        shutil.copyfile(pipeline.database, databases[name])
-    return databases
+        inventories[name] = ingest(raw, ParsedFiles(folder / "parsed"))
+    return inventories
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def seen(store: Store) -> Seen:
             "select source_name, file_number, row_count, line_count, file_key from listed"
         ).fetchall()
         found = {"listed": sorted(listed)}
-        for folder in [f"{source}{kind}" for source in SOURCES for kind in ("", "_counts")]:
+        for folder in (*SOURCES, *SHARED):
             query = f"""
                 select stored.* from {rows_in(store, folder)} as stored
                 semi join listed using (file_key) order by all
@@ -94,20 +94,22 @@ def stamps(store: Store) -> dict[str, tuple[int, int]]:
 
 
 @pytest.fixture(scope="module")
-def expected(states: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+def expected(
+    states: dict[str, Inventory], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Seen]:
     """What readers find of each state, loaded into a store of its own."""
     found = {}
-    for name, database in states.items():
+    for name, inventory in states.items():
         store = Store(tmp_path_factory.mktemp(name) / "store")
         store.prepare()
-        store.fill(database, Trust.STAMPS)
+        store.fill(inventory, Trust.STAMPS)
         found[name] = seen(store)
     assert found["before"] != found["after"]
     return found
 
 
 def test_a_store_holds_each_row_with_its_file_and_line(
-    states: dict[str, Path], store: Store
+    states: dict[str, Inventory], store: Store
 ) -> None:
     store.fill(states["before"], Trust.STAMPS)
     [found] = duckdb.execute(
@@ -118,11 +120,11 @@ def test_a_store_holds_each_row_with_its_file_and_line(
         where listed.file_name = 'prints_2.json'
         """
     ).fetchall()
-    # Fifty lines with a blank one after each but the last, and a bad one.
-    assert found == (51, 51, 1, 100)
+    # Fifty lines with a blank one after each but the last; the bad one lies elsewhere.
+    assert found == (50, 50, 1, 99)
 
 
-def test_a_second_load_writes_nothing(states: dict[str, Path], store: Store) -> None:
+def test_a_second_load_writes_nothing(states: dict[str, Inventory], store: Store) -> None:
     assert store.fill(states["before"], Trust.STAMPS) == Loaded(files=4, written=4, removed=0)
     before = stamps(store)
     assert store.fill(states["before"], Trust.STAMPS) == Loaded(files=4, written=0, removed=0)
@@ -132,26 +134,26 @@ def test_a_second_load_writes_nothing(states: dict[str, Path], store: Store) -> 
 
 
 def test_only_what_changed_is_written_and_what_is_gone_is_removed(
-    states: dict[str, Path], expected: dict[str, Seen], store: Store
+    states: dict[str, Inventory], expected: dict[str, Seen], store: Store
 ) -> None:
     store.fill(states["before"], Trust.STAMPS)
     before = stamps(store)
     assert store.fill(states["after"], Trust.STAMPS) == Loaded(files=4, written=2, removed=2)
     after = stamps(store)
-    # Two raw files stayed, each with its rows and its counts; the store holds no other file.
-    assert (len(set(before.items()) & set(after.items())), len(after)) == (4, 8)
+    # Two raw files stayed, each with its four parts; the store holds no other file.
+    assert (len(set(before.items()) & set(after.items())), len(after)) == (8, 16)
     assert seen(store) == expected["after"]
 
 
-@pytest.mark.parametrize("step", range(8))
+@pytest.mark.parametrize("step", range(0, 16, 3))
 def test_a_load_that_is_killed_leaves_a_whole_store(
-    states: dict[str, Path],
+    states: dict[str, Inventory],
     expected: dict[str, Seen],
     store: Store,
     monkeypatch: pytest.MonkeyPatch,
     step: int,
 ) -> None:
-    """Killed before this step: four files get their names, then the list, then four go."""
+    """Killed before this step: eight files get their names, then the list, then eight go."""
     store.fill(states["before"], Trust.STAMPS)
     left = iter(range(step))
 
@@ -168,19 +170,17 @@ def test_a_load_that_is_killed_leaves_a_whole_store(
         patched.setattr(os, "unlink", until_killed(os.unlink))
         with pytest.raises(InterruptedError):
             store.fill(states["after"], Trust.STAMPS)
-    assert seen(store) == expected["before" if step < 5 else "after"]
+    assert seen(store) == expected["before" if step < 9 else "after"]
     store.fill(states["after"], Trust.STAMPS)
     assert seen(store) == expected["after"]
-    assert len(stamps(store)) == 8
+    assert len(stamps(store)) == 16
 
 
 def test_load_parses_as_a_build_does_and_tells_what_it_did(tmp_path: Path) -> None:
     request = folder_request(CLEAN, tmp_path / "out")
     store = Store(tmp_path / "store")
     assert load(request, store) == Loaded(files=3, written=3, removed=0)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        *(".cache", ".lock", "parsed")
-    ]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [*(".lock", "parsed")]
     with exclusive(tmp_path / "out" / ".lock", "another"), pytest.raises(ValuePropsError) as caught:
         load(request, store)
     assert caught.value.exit_code == ExitCode.LOCKED

@@ -11,9 +11,9 @@ from harness import ROOT, Pipeline
 from raw_data import RawCase
 from reference import Parameters, compute
 
-from value_props import raw_files
 from value_props.errors import ValuePropsError
-from value_props.parsed import ParsedFiles
+from value_props.ingest import ingest
+from value_props.ingest.keep import ParsedFiles
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 NAMES = ("prints.json", "taps.json", "pays.csv")
@@ -122,5 +122,5 @@ def test_a_payment_where_a_header_belongs_is_not_told(tmp_path: Path, line: str,
     for name, content in {**clean_files(), "pays.csv": f"{line}\n".encode()}.items():
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ValuePropsError, match=told) as caught:
-        raw_files.inspect(tmp_path, tmp_path / "copies", ParsedFiles(tmp_path / "parsed"))
+        ingest(tmp_path, ParsedFiles(tmp_path / "parsed"))
     assert "98702" not in str(caught.value)

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from harness import ROOT, value_props
 
-from value_props import raw_files
 from value_props.errors import ValuePropsError
-from value_props.raw_files import find_raw_files, ignored_names
+from value_props.ingest.find import find_raw_files, ignored_names, modified_at
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 
@@ -64,7 +63,7 @@ def test_a_link_to_a_file_is_read(raw: Path, tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere.csv"
     (raw / "pays.csv").rename(moved)
     (raw / "pays_b.csv").symlink_to(moved)
-    assert [file.file_name for file in find_raw_files(raw)][-1] == "pays_b.csv"
+    assert [file.path.name for file in find_raw_files(raw)][-1] == "pays_b.csv"
 
 
 def test_a_name_that_is_not_utf_8_is_named(raw: Path) -> None:
@@ -81,7 +80,7 @@ def test_a_name_that_is_not_utf_8_is_named(raw: Path) -> None:
 @pytest.mark.parametrize("seconds", [4e11, -1e11])
 def test_a_time_of_modification_that_is_no_date_is_named(raw: Path, seconds: float) -> None:
     with pytest.raises(ValuePropsError, match="is no date") as told:
-        raw_files._modified_at(raw / "taps.json", seconds)
+        modified_at(raw / "taps.json", seconds)
     assert told.value.where == f"Raw file {raw / 'taps.json'}"
 
 
@@ -90,7 +89,7 @@ def test_a_time_of_modification_that_is_no_date_is_named(raw: Path, seconds: flo
     [(0.5, "1970-01-01 00:00:00.500000"), (-6e10, "0068-09-03 13:20:00.000000")],
 )
 def test_a_time_of_modification_is_written_as_utc(raw: Path, seconds: float, text: str) -> None:
-    assert raw_files._modified_at(raw / "taps.json", seconds) == text
+    assert modified_at(raw / "taps.json", seconds) == text
 
 
 @pytest.mark.parametrize(

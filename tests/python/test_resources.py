@@ -175,9 +175,10 @@ def test_a_run_goes_on_once_it_has_written_temporary_files(tmp_path: Path) -> No
         spilled.extend(row[0] for row in found)
 
     with Resources("60MB", 1, None, "1GB").in_force(tmp_path):
-        dbt = Dbt(ROOT, tmp_path / "a.duckdb", tmp_path / "target", {"raw_path": str(CLEAN)})
+        dbt = Dbt(ROOT, tmp_path / "a.duckdb", tmp_path / "target", {})
         dbt.parse()
-        outcomes = dbt.build(("--select", "run_parameters", "raw_files", *MODELS_ONLY), spill)
+        chosen = ("--select", "run_parameters", "value_props.value_props")
+        outcomes = dbt.build((*chosen, *MODELS_ONLY), spill)
     assert spilled != [0]
     assert [outcome.status for outcome in outcomes] == ["success", "success"]
 

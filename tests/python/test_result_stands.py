@@ -68,7 +68,7 @@ def test_a_published_run_exits_with_0_whoever_reads_its_output(out: Path) -> Non
     known = len(runs_of(out))
     for sink in (">/dev/full", "| true", ">/dev/full 2>&1", ">&- 2>&-"):
         answer = shell(f"COMMAND build {what} {where} {sink}")
-        assert answer.returncode == 0, (sink, answer.stderr)
+        assert answer.returncode == 0, (sink, answer.stderr, runs_of(out)[-1])
         assert "Traceback" not in answer.stderr
         assert "Exception ignored" not in answer.stderr
         known += 1

@@ -15,7 +15,7 @@ deliveries as (
         user_id,
         value_prop,
         position,
-        quarantine_reason
+        0 as times_kept
     from {{ ref('base_prints') }}
     union all
     select
@@ -24,8 +24,26 @@ deliveries as (
         user_id,
         value_prop,
         position,
-        quarantine_reason
+        0 as times_kept
     from {{ ref('base_taps') }}
+    union all
+    select
+        'prints' as source_name,
+        print_date as event_date,
+        user_id,
+        value_prop,
+        position,
+        1 as times_kept
+    from {{ ref('stg_prints') }}
+    union all
+    select
+        'taps' as source_name,
+        tap_date as event_date,
+        user_id,
+        value_prop,
+        position,
+        1 as times_kept
+    from {{ ref('stg_taps') }}
 ),
 
 kept as (
@@ -35,14 +53,12 @@ kept as (
         deliveries.user_id,
         deliveries.value_prop,
         deliveries.position,
-        sum(case when deliveries.quarantine_reason is null then 1 else 0 end)
-            as times_kept
+        sum(deliveries.times_kept) as times_kept
     from deliveries
     inner join run_window
         on
             deliveries.event_date
             between run_window.first_lookback_date and run_window.as_of_date
-    where coalesce(deliveries.quarantine_reason, 'duplicate') = 'duplicate'
     group by
         deliveries.source_name,
         deliveries.event_date,

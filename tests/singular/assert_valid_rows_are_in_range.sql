@@ -14,7 +14,6 @@ valid_rows as (
         position,
         cast(null as decimal(18, 2)) as amount
     from {{ ref('base_prints') }}
-    where quarantine_reason is null
     union all
     select
         'taps' as source_name,
@@ -25,7 +24,6 @@ valid_rows as (
         position,
         cast(null as decimal(18, 2)) as amount
     from {{ ref('base_taps') }}
-    where quarantine_reason is null
     union all
     select
         'pays' as source_name,
@@ -36,7 +34,6 @@ valid_rows as (
         cast(null as integer) as position,
         amount
     from {{ ref('base_pays') }}
-    where quarantine_reason is null
 ),
 
 run_window as (

@@ -1,8 +1,4 @@
-with users as (
-    select source_name, file_number, max(users_in_file) as distinct_users
-    from staging.stg_row_counts group by all
-),
-reasons as (
+with reasons as (
     select source_name, file_name, quarantine_reason, count(*) as row_count
     from quality.quarantined_rows group by all
 ),
@@ -33,12 +29,11 @@ select
     coalesce(by_reason.quarantined_by_reason, map {}) as quarantined_by_reason,
     counts.first_date,
     counts.last_date,
-    coalesce(users.distinct_users, 0) as distinct_users,
+    files.distinct_users,
     coalesce(by_reason.missing, 0) as rows_with_missing_field,
     coalesce(drift.unknown_fields, 0) as unknown_fields
 from quality.row_reconciliation as counts
 inner join staging.raw_files as files using (source_name, file_name)
-left join users using (source_name, file_number)
 left join by_reason using (source_name, file_name)
 left join drift using (source_name, file_name)
 order by counts.source_name, counts.file_name

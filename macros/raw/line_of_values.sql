@@ -1,0 +1,21 @@
+{#- The line that an app writes for the values of a row. The text of any other line is kept
+    beside the row (raw.unusual_lines). -#}
+{% macro line_of_values(source_name) -%}
+    {%- set day = 'cast(event_date as ' ~ type_string() ~ ')' -%}
+    {%- set user = 'cast(user_id as ' ~ type_string() ~ ')' -%}
+    {%- if source_name == 'pays' -%}
+        {{ day }} || ',' || cast(amount as {{ type_string() }}) || ','
+            || {{ user }} || ',' || value_prop
+    {%- else -%}
+        '{"day":"' || {{ day }} || '","event_data":{"position":'
+            || cast(position as {{ type_string() }}) || ',"value_prop":"'
+            || value_prop || '"},"user_id":' || {{ user }} || '}'
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The latest day that a row may have. A clock in another time zone may be a day ahead of
+    the run. -#}
+{% macro latest_day() -%}
+    (select run_date + 1 from {{ ref('run_parameters') }})
+{%- endmacro %}

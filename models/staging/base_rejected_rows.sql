@@ -1,0 +1,69 @@
+-- Every line that is not taken, with the first rule that it broke: what was rejected when its
+-- file was read, what is too late for this run, and what an earlier file holds already.
+with
+
+rejected as (
+    select
+        source_name,
+        file_number,
+        line_number,
+        -- Only lines that repeat an event have a day here.
+        case
+            when event_date > {{ latest_day() }} then 'out_of_range'
+            else quarantine_reason
+        end as quarantine_reason,
+        raw_text
+    from {{ raw_rows('rejected_lines') }} as rejected_lines
+),
+
+{% for source_name in ['prints', 'taps', 'pays'] -%}
+late_{{ source_name }} as (
+    select
+        '{{ source_name }}' as source_name,
+        file_number,
+        line_number,
+        'out_of_range' as quarantine_reason,
+        {{ line_of_values(source_name) }} as plain_text
+    from {{ raw_rows(source_name) }} as raw_rows
+    where event_date > {{ latest_day() }}
+),
+
+{% endfor -%}
+redelivered as (
+    select
+        source_name,
+        file_number,
+        line_number,
+        'duplicate' as quarantine_reason,
+        {{ line_of_values('prints') }} as plain_text
+    from {{ ref('base_redeliveries') }}
+),
+
+set_aside as (
+    select * from late_prints
+    union all
+    select * from late_taps
+    union all
+    select * from late_pays
+    union all
+    select * from redelivered
+),
+
+all_rejected as (
+    select * from rejected
+    union all
+    select
+        set_aside.source_name,
+        set_aside.file_number,
+        set_aside.line_number,
+        set_aside.quarantine_reason,
+        coalesce(unusual_lines.raw_text, set_aside.plain_text) as raw_text
+    from set_aside
+    left join {{ raw_rows('unusual_lines') }} as unusual_lines
+        on
+            set_aside.source_name = unusual_lines.source_name
+            and set_aside.file_number = unusual_lines.file_number
+            and set_aside.line_number = unusual_lines.line_number
+)
+
+select * from all_rejected

@@ -1,0 +1,21 @@
+-- How many rows a file has by day, value prop and judgement, and how many bytes an app writes
+-- for the valid ones.
+select
+    event_date,
+    value_prop,
+    cast(null as varchar) as quarantine_reason,
+    count(*) as row_count,
+    cast(sum(amount) as decimal(38, 2)) as amount,
+    cast(sum(payment_bytes(user_id, value_prop, amount)) as bigint) as plain_bytes
+from valid_rows
+group by event_date, value_prop
+union all
+select
+    event_date,
+    value_prop,
+    quarantine_reason,
+    count(*) as row_count,
+    cast(0 as decimal(38, 2)) as amount,
+    cast(0 as bigint) as plain_bytes
+from rejected_lines
+group by event_date, value_prop, quarantine_reason

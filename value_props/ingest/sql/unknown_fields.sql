@@ -1,0 +1,11 @@
+-- Keys of a file that no rule knows, and how many of its rows have each.
+select
+    field_name,
+    count(*) as row_count
+from (
+    select unnest(list_distinct(unknown_keys)) as field_name
+    from numbered
+    where len(unknown_keys) > 0
+)
+group by field_name
+order by field_name
