@@ -196,7 +196,7 @@ class _Reading:
                 return self._raw_file(file, facts, content, is_read=True, is_parsed_now=False)
             if not is_new:
                 found = read_plain(cursor, file, draft)
-            if not found or not is_proved(cursor, file, found, prints):
+            if not found or not is_proved(file, found, prints):
                 copy = self.scratch / f"{file.source_name}_{file.file_number}.txt"
                 lines = count_lines(file, prints.is_odd, copy)
                 found = read_lines(cursor, file, lines, draft)

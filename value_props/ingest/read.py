@@ -63,7 +63,8 @@ class ReadFile:
         columns: of the CSV header, in its order; empty for JSON.
         unknown_fields: rows by key, or column, that no rule knows.
         distinct_users: of the valid rows.
-        is_plain: whether the length proof holds.
+        plain_bytes: how many an app writes for the valid rows.
+        is_plain: whether it was read as a file in which every line is as an app writes it.
     """
 
     parts: dict[str, Path]
@@ -73,6 +74,7 @@ class ReadFile:
     columns: list[str] = field(default_factory=list)
     unknown_fields: dict[str, int] = field(default_factory=dict)
     distinct_users: int = 0
+    plain_bytes: int = 0
     is_plain: bool = False
 
 
@@ -127,13 +129,8 @@ def read_plain(
     return found
 
 
-def is_proved(
-    connection: duckdb.DuckDBPyConnection, file: FoundFile, found: ReadFile, bytes_of: Fingerprint
-) -> bool:
+def is_proved(file: FoundFile, found: ReadFile, bytes_of: Fingerprint) -> bool:
     """The length proof; see the top of this module."""
-    [(plain_bytes,)] = connection.execute(
-        f"select coalesce(sum(plain_bytes), 0) from {parquet_rows([found.parts[COUNTS]])}"
-    ).fetchall()
     in_order = file.source_name == "pays" or bytes_of.events_in_order == found.row_count
     ends = not bytes_of.ends_with_newline and bytes_of.content_bytes > 0
     header = len(PLAIN_HEADER) if file.source_name == "pays" else 0
@@ -141,7 +138,7 @@ def is_proved(
         in_order
         and not bytes_of.is_odd
         and not (file.source_name == "pays" and bytes_of.has_quote)
-        and plain_bytes + header == bytes_of.content_bytes + ends
+        and found.plain_bytes + header == bytes_of.content_bytes + ends
     )
 
 
@@ -170,7 +167,9 @@ def read_lines(
     connection.execute("set variable header_line_number = $number", header)
     connection.execute(sql("numbered"))
     valid = "select * from numbered where quarantine_reason is null"
-    has_repeats = kind == "events" and _sorted_has_repeats(connection, f"({valid})")[0]
+    has_repeats = (
+        kind == "events" and _sorted_has_repeats(connection, f"({valid})", lines.row_count)[0]
+    )
     connection.execute(
         "create or replace temp table repeats as"
         f" select * from ({sql('repeats') if has_repeats else _NO_REPEATS})"
@@ -245,24 +244,27 @@ def _count(
     kind = _KINDS[file.source_name]
     found.parts[COUNTS] = part_of(draft, COUNTS)
     _copy(connection, f"counts_of_{kind}", found.parts[COUNTS])
+    [(rows, found.plain_bytes)] = connection.execute(
+        "select"
+        " cast(coalesce(sum(case when quarantine_reason is null then row_count end), 0) as bigint),"
+        " cast(coalesce(sum(plain_bytes), 0) as bigint)"
+        f" from {parquet_rows([found.parts[COUNTS]])}"
+    ).fetchall()
     if found.is_plain:
-        [(found.row_count,)] = connection.execute(
-            f"select coalesce(sum(row_count), 0)::bigint from {parquet_rows([found.parts[COUNTS]])}"
-        ).fetchall()
+        found.row_count = rows
     has_repeats, found.distinct_users = _sorted_has_repeats(
-        connection, "valid_rows", is_event=kind == "events"
+        connection, "valid_rows", rows, is_event=kind == "events"
     )
     return has_repeats
 
 
 def _sorted_has_repeats(
-    connection: duckdb.DuckDBPyConnection, rows: str, *, is_event: bool = True
+    connection: duckdb.DuckDBPyConnection, rows: str, count: int, *, is_event: bool = True
 ) -> tuple[bool, int]:
     """Whether two events may be equal, since their hashes are; and how many users there are.
 
     numpy sorts whole numbers several times faster than a hash table groups them.
     """
-    [(count,)] = connection.execute(f"select count(*) from {rows}").fetchall()
     parts = -(-count // _SORTED_AT_A_TIME) or 1
     event = "hash(event_date, user_id, value_prop, position)" if is_event else "0::ubigint"
     has_repeats, users = False, 0
