@@ -130,7 +130,7 @@ class Store:
         }
         return {
             self.root / folder / f"{key}.parquet": (
-                f"select {literal(key)} as file_key, * exclude (file_number) from ({query})"
+                f"select {literal(key)} as file_key, * exclude (file_number) from ({query})"  # nosec B608
             )
             for folder, query in queries.items()
         }

@@ -19,7 +19,7 @@ days_of_files as (
         source_name,
         file_number,
         event_date
-    from {{ raw_rows('row_counts') }} as row_counts
+    from {{ raw_rows('row_counts') }}
     where
         source_name <> 'pays'
         and quarantine_reason is null

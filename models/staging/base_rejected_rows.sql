@@ -1,5 +1,6 @@
--- Every line that is not taken, with the first rule that it broke: what was rejected when its
--- file was read, what is too late for this run, and what an earlier file holds already.
+-- Every line that is not taken, with the first rule that it broke: what was rejected
+-- when its file was read, what is too late for this run, and what an earlier file holds
+-- already.
 with
 
 rejected as (
@@ -13,22 +14,42 @@ rejected as (
             else quarantine_reason
         end as quarantine_reason,
         raw_text
-    from {{ raw_rows('rejected_lines') }} as rejected_lines
+    from {{ raw_rows('rejected_lines') }}
 ),
 
-{% for source_name in ['prints', 'taps', 'pays'] -%}
-late_{{ source_name }} as (
+late_prints as (
     select
-        '{{ source_name }}' as source_name,
+        'prints' as source_name,
         file_number,
         line_number,
         'out_of_range' as quarantine_reason,
-        {{ line_of_values(source_name) }} as plain_text
-    from {{ raw_rows(source_name) }} as raw_rows
+        {{ line_of_values('prints') }} as plain_text
+    from {{ raw_rows('prints') }}
     where event_date > {{ latest_day() }}
 ),
 
-{% endfor -%}
+late_taps as (
+    select
+        'taps' as source_name,
+        file_number,
+        line_number,
+        'out_of_range' as quarantine_reason,
+        {{ line_of_values('taps') }} as plain_text
+    from {{ raw_rows('taps') }}
+    where event_date > {{ latest_day() }}
+),
+
+late_pays as (
+    select
+        'pays' as source_name,
+        file_number,
+        line_number,
+        'out_of_range' as quarantine_reason,
+        {{ line_of_values('pays') }} as plain_text
+    from {{ raw_rows('pays') }}
+    where event_date > {{ latest_day() }}
+),
+
 redelivered as (
     select
         source_name,

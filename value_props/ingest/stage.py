@@ -68,7 +68,7 @@ def rows_query(source: str, files: Sequence[RawFile]) -> str:
     # The first row after the header stands on line 2 where the file is plain.
     first_line = 2 if source == "pays" else 1
     return (
-        f"select {_file_number(files)} as file_number,"
+        f"select {_file_number(files)} as file_number,"  # nosec B608
         f" coalesce(line_number, file_row_number + {first_line}) as line_number,"
         " * exclude (line_number, file_row_number)"
         f" from {parquet_rows([file.parsed_path for file in files], is_numbered=True)}"
@@ -87,7 +87,7 @@ def shared_query(view: str, source: str, files: Sequence[RawFile]) -> str:
         )
     paths = [part_of(file.parsed_path.with_suffix(""), part) for file in having]
     return (
-        f"select '{source}' as source_name, {_file_number(having)} as file_number,"
+        f"select '{source}' as source_name, {_file_number(having)} as file_number,"  # nosec B608
         f" {', '.join(columns)} from {parquet_rows(paths)}"
     )
 
