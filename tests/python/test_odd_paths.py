@@ -102,12 +102,16 @@ def test_a_question_mark_in_the_out_path_is_refused_in_a_sentence(tmp_path: Path
 def test_raw_files_may_have_any_name(tmp_path: Path) -> None:
     raw, out = tmp_path / "user_id=7" / "what? [x]*", tmp_path / "out"
     raw.mkdir(parents=True)
+    # What the path matches if it is taken for a pattern.
+    decoy = raw.parent / "what! xy"
+    decoy.mkdir()
     for source, name in (
         ("prints.json", "prints'; drop table x; --.json"),
         ("taps.json", "taps\n %41?*[a]~.json"),
         ("pays.csv", "pays_ñ\x1b[1m" + "x" * 230 + ".csv"),
     ):
         shutil.copyfile(CLEAN / source, raw / name)
+        (decoy / name).write_text("{\n", encoding="utf-8")
     answer = value_props("build", "--raw", raw, "--out", out, "--run-date", "2020-12-01")
     assert answer.returncode == 0, answer.stderr
     again = value_props("build", "--raw", raw, "--out", out, "--run-date", "2020-12-01")

@@ -173,18 +173,31 @@ def test_the_end_of_a_run_needs_no_room(tmp_path: Path) -> None:
         assert unsettled[1].problem == (problem[:600] if problem else None)
 
 
-def test_the_history_is_read_from_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+opened_for_writing: list[str] = []
+
+
+def see_what_is_opened(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note what Python opens for writing; an audit hook stays for good."""
+    if event == "open" and isinstance(arguments[2], int):
+        path, _, flags = arguments
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            opened_for_writing.append(str(path))
+
+
+sys.addaudithook(see_what_is_opened)
+
+
+def test_reading_the_history_writes_nothing(tmp_path: Path) -> None:
+    """So it can be read from a folder that cannot be written; root could write there."""
     out = tmp_path / "out"
     answer = value_props("build", "--raw", tmp_path / "nowhere", "--out", out)
     assert answer.returncode == 2
-    folders = [path for path in (out, *out.rglob("*")) if path.is_dir()]
-    try:
-        for path in folders:
-            path.chmod(0o555)
-        assert [run["status"] for run in runs_of(out)] == ["failed"]
-    finally:
-        for path in folders:
-            path.chmod(0o755)
+    before = sorted(out.rglob("*"))
+    assert any(path.startswith(str(out)) for path in opened_for_writing)
+    opened_for_writing.clear()
+    assert [run["status"] for run in runs_of(out)] == ["failed"]
+    assert [path for path in opened_for_writing if path.startswith(str(out))] == []
+    assert sorted(out.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

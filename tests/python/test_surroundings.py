@@ -16,7 +16,7 @@ import pytest
 from harness import ROOT, value_props
 
 from value_props.errors import ExitCode, ValuePropsError, user_error_of
-from value_props.parameters import SWITCHES, folder_of, switch_of
+from value_props.parameters import folder_of, switch_of
 from value_props.project import Dbt, NodeOutcome, find_project
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
@@ -90,9 +90,15 @@ def test_a_run_without_all_of_its_tests_is_not_published(
     assert not (tmp_path / "current").exists()
 
 
-@pytest.mark.parametrize("text", ["1", "true", "Yes", "ON", "0", "False", "no", "off", "", " on "])
-def test_switches_are_read_in_any_case(text: str) -> None:
-    assert switch_of(text, "Parameter x") == SWITCHES.get(text.strip().lower(), False)
+@pytest.mark.parametrize(
+    ("text", "is_on"),
+    [
+        *((text, True) for text in ("1", "true", "Yes", "ON", " on ")),
+        *((text, False) for text in ("0", "False", "no", "OFF", "")),
+    ],
+)
+def test_switches_are_read_in_any_case(text: str, is_on: bool) -> None:
+    assert switch_of(text, "Parameter x") is is_on
 
 
 @pytest.mark.parametrize(
@@ -311,14 +317,22 @@ def test_the_project_is_the_one_of_the_package_and_of_its_version(
 ) -> None:
     import value_props.project as project
 
+    # That of the package comes before the one that the user is in.
+    (tmp_path / "other" / "value_props").mkdir(parents=True)
+    shutil.copyfile(ROOT / "dbt_project.yml", tmp_path / "other" / "dbt_project.yml")
+    monkeypatch.chdir(tmp_path / "other")
+    assert find_project() == ROOT
     monkeypatch.chdir(tmp_path)
     assert find_project() == ROOT
     # As if the package were installed by copy.
     monkeypatch.setattr(project, "__file__", str(tmp_path / "site-packages/value_props/project.py"))
     with pytest.raises(ValuePropsError, match=r"no dbt_project\.yml here"):
         find_project()
-    (tmp_path / "value_props").mkdir()
     (tmp_path / "dbt_project.yml").write_text("version: 9.9.9\n", encoding="utf-8")
+    # A dbt project of another kind.
+    with pytest.raises(ValuePropsError, match=r"no dbt_project\.yml here"):
+        find_project()
+    (tmp_path / "value_props").mkdir()
     with pytest.raises(ValuePropsError, match=r"version 9\.9\.9, and the installed command is"):
         find_project()
     monkeypatch.chdir(ROOT)
