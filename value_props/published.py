@@ -9,7 +9,7 @@
       quality/<run_id>/ the record of each run that began; see history.py
       last_run/         what a failed run left: its database, report and log
       .work/            of the run under way; swept by the next one
-      parsed/           the rows of each raw file, shared by the runs; see parsed.py
+      parsed/           the rows of each raw file, shared by the runs; see ingest/keep.py
       .cache/           the parsed dbt project
 
 The stable names all change in one step, the renaming of `current`.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -140,3 +142,17 @@ def test_paths_and_switches_of_the_user_are_read_in_one_place() -> None:
         if switches.search(path.read_text(encoding="utf-8"))
     }
     assert found == {"tests/python/test_code_rules.py"}
+
+
+def test_an_installed_package_holds_every_file() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    setuptools = settings["tool"]["setuptools"]
+    folders: dict[str, set[str]] = {}
+    for path in files_of_project("value_props/*"):
+        folder = path.relative_to(ROOT).parent.as_posix().replace("/", ".")
+        folders.setdefault(folder, set()).add(path.name)
+    assert sorted(folders) == sorted(setuptools["packages"])
+    for package, names in folders.items():
+        patterns = ["*.py", *setuptools["package-data"].get(package, [])]
+        left_out = [name for name in names if not any(fnmatch(name, p) for p in patterns)]
+        assert left_out == [], package
