@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -19,7 +20,8 @@ from raw_data import RawCase
 from reference import MART_COLUMNS, Parameters
 
 from value_props import cli, database
-from value_props.ingest import ingest
+from value_props import ingest as ingestion
+from value_props.ingest import Inventory, ingest
 from value_props.ingest.keep import ParsedFiles
 from value_props.ingest.stage import stage
 from value_props.places import Place
@@ -143,3 +145,40 @@ def vars_of(parameters: Parameters) -> dict[str, str]:
         return str(value).lower() if isinstance(value, bool) else f"{value}"
 
     return {name: text_of(value) for name, value in vars(parameters).items()}
+
+
+def ingest_in_both_ways(raw_path: Path) -> Inventory:
+    """Read the raw files by the length proof, and line by line; both have to give the same.
+
+    Returns:
+        The inventory of the first way.
+
+    Raises:
+        ValuePropsError: a raw file stops the run.
+    """
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        by_proof = ingest(raw_path, ParsedFiles(Path(folder) / "proof"))
+        patched.setattr(ingestion, "read_plain", lambda *_: None)
+        by_lines = ingest(raw_path, ParsedFiles(Path(folder) / "lines"))
+        assert not any(file.content.is_plain for file in by_lines.files)
+        assert _parts_of(by_proof) == _parts_of(by_lines)
+    for file in by_proof.files:
+        assert not file.content.is_plain or file.content.parts == ["counts", "rows"]
+    return by_proof
+
+
+def _parts_of(inventory: Inventory) -> dict[str, Any]:
+    shown = ("prints", "taps", "pays", "rejected_lines", "unusual_lines", "row_counts")
+    with database.opened(None) as connection:
+        stage(connection, inventory)
+        found: dict[str, Any] = {
+            name: connection.execute(f"select * from raw.{name} order by all").fetchall()
+            for name in shown
+        }
+    for file in inventory.files:
+        content = file.content
+        found[file.found.path.name] = (
+            *(content.line_count, content.row_count, content.header_line_number),
+            *(content.columns, content.unknown_fields, content.distinct_users),
+        )
+    return found

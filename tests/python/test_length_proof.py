@@ -8,25 +8,15 @@ from __future__ import annotations
 import gzip
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import duckdb
-import pytest
+from harness import ingest_in_both_ways
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from value_props import ingest as room
-from value_props.ingest import Inventory, ingest
-from value_props.ingest.keep import ParsedFiles
-from value_props.ingest.stage import stage
 
 HEADER = "pay_date,total,user_id,value_prop"
 EVENT = '{"day":"2020-11-01","event_data":{"position":1,"value_prop":"point"},"user_id":100}'
 PAYMENT = "2020-11-01,700.00,100,point"
-RELATIONS = ("prints", "taps", "pays", "rejected_lines", "unusual_lines", "row_counts")
 # What is written otherwise than an app writes it. Some of it is shorter than what it spells out,
 # some longer, some as long, some of it is right and some is not.
 OTHER_EVENTS = [
@@ -183,29 +173,6 @@ def plain_events(count: int) -> list[str]:
     return [EVENT.replace(":100", f":{number}") for number in range(101, 101 + count)]
 
 
-@contextmanager
-def read_by_lines() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(room, "read_plain", lambda *_: None)
-        yield
-
-
-def parts_of(inventory: Inventory) -> dict[str, Any]:
-    with duckdb.connect() as connection:
-        stage(connection, inventory)
-        found: dict[str, Any] = {
-            name: connection.execute(f"select * from raw.{name} order by all").fetchall()
-            for name in RELATIONS
-        }
-    for file in inventory.files:
-        content = file.content
-        found[file.found.path.name] = (
-            *(content.line_count, content.row_count, content.header_line_number),
-            *(content.columns, content.unknown_fields, content.distinct_users),
-        )
-    return found
-
-
 def read_in_both_ways(files: dict[str, bytes]) -> dict[str, bool]:
     """Whether each file was proved whole; both ways have to give the same.
 
@@ -219,16 +186,9 @@ def read_in_both_ways(files: dict[str, bytes]) -> dict[str, bool]:
         nothing = {"prints.json": b"", "taps.json": b"", "pays.csv": f"{HEADER}\n".encode()}
         for file_name, content in (nothing | files).items():
             (raw / file_name).write_bytes(content)
-        by_proof = ingest(raw, ParsedFiles(folder / "proof"))
-        with read_by_lines():
-            by_lines = ingest(raw, ParsedFiles(folder / "lines"))
-        assert not any(file.content.is_plain for file in by_lines.files)
-        assert parts_of(by_proof) == parts_of(by_lines)
-        for file in by_proof.files:
-            assert not file.content.is_plain or file.content.parts == ["counts", "rows"]
         return {
             file.found.path.name: file.content.is_plain
-            for file in by_proof.files
+            for file in ingest_in_both_ways(raw).files
             if file.found.path.name in files
         }
 

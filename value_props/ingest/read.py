@@ -47,7 +47,7 @@ _PARQUET = (
 )
 PLAIN_HEADER = (",".join(PAYS_COLUMNS) + "\n").encode()
 # How many values are sorted at a time, so that memory stays bounded.
-_SORTED_AT_A_TIME = 1 << 24
+_SORTED_AT_A_TIME = 1 << 23
 _KINDS = {"prints": "events", "taps": "events", "pays": "payments"}
 
 
@@ -275,11 +275,12 @@ def _sorted_has_repeats(
         ).fetchnumpy()
         users += _count_distinct(found["user_id"])
         if is_event:
-            hashes = np.asarray(found["event_hash"])
+            hashes = found["event_hash"]
             has_repeats = has_repeats or _count_distinct(hashes) < len(hashes)
     return has_repeats, users
 
 
 def _count_distinct(values: Any) -> int:
-    ordered = np.sort(np.asarray(values))
-    return int(np.count_nonzero(ordered[1:] != ordered[:-1])) + 1 if len(ordered) else 0
+    """How many values an array has; it is sorted in its place."""
+    values.sort()
+    return int(np.count_nonzero(values[1:] != values[:-1])) + 1 if len(values) else 0
