@@ -7,11 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 from harness import ROOT, value_props
 
+from value_props import ingest as ingestion
 from value_props.errors import ValuePropsError
 from value_props.ingest.find import find_raw_files, ignored_names, modified_at
+from value_props.ingest.keep import ParsedFiles
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 
@@ -144,3 +147,16 @@ def test_no_file_for_a_source_names_those_that_nearly_are(raw: Path) -> None:
     assert answer.returncode == 2
     assert "no file for the source pays" in answer.text
     assert "Ignored in the raw path: payments.csv" in answer.text
+
+
+def test_what_the_engine_refuses_names_the_file_and_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise duckdb.IOException("IO Error: no space left\nOriginal Line: user 98702")
+
+    monkeypatch.setattr(ingestion, "read_plain", lambda *_: None)
+    monkeypatch.setattr(ingestion, "read_lines", full)
+    with pytest.raises(ValuePropsError, match=r"prints\.json.*no space left") as caught:
+        ingestion.ingest(CLEAN, ParsedFiles(tmp_path))
+    assert "98702" not in str(caught.value)

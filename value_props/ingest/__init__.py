@@ -176,7 +176,7 @@ class _Reading:
         modified = modified_at(file.path, int(file.stamp.split()[1]) / 1e9)
         with self.lock:
             cursor = connection.cursor()
-        with cursor:
+        with cursor, _refusing(file):
             is_new = self.trust == Trust.NOTHING or file.size_bytes not in known_sizes
             found = read_plain(cursor, file, draft) if is_new else None
             prints = hashing.result()
@@ -229,6 +229,22 @@ def _reading(parsed_files: ParsedFiles, trust: Trust) -> Iterator[_Reading]:
         ThreadPoolExecutor(threads) as workers,
     ):
         yield _Reading(parsed_files, trust, workers, hashers, Path(scratch))
+
+
+@contextmanager
+def _refusing(file: FoundFile) -> Iterator[None]:
+    """No line is a reason for the engine to fail: what is left is disk, memory and the system."""
+    try:
+        yield
+    except duckdb.Error as error:
+        # What follows the first line may tell of the rows.
+        fault = str(error).partition("\n")[0]
+        raise ValuePropsError(
+            f"DuckDB could not read it, or keep what it read ({fault})",
+            f"Raw file {file.path}",
+            "See that the disk of the out path has room and that the memory limit is not too low,"
+            " and run again",
+        ) from error
 
 
 def _key(file: FoundFile) -> str:

@@ -109,7 +109,8 @@ def read_plain(
         return None
     rows = part_of(draft, ROWS)
     try:
-        _copy(connection, f"plain_{_KINDS[file.source_name]}", rows, _reading(file, file.path))
+        query = sql(f"plain_{_KINDS[file.source_name]}")
+        _copy(connection, query, rows, _reading(file.path))
     except duckdb.Error:
         # Whatever the reader does not like is for the rules to judge.
         return None
@@ -153,16 +154,13 @@ def read_lines(
         lines: as they were counted without the engine.
         draft: path of the files to write, without their endings.
     """
-    values = _reading(file, lines.read_path) | {
+    values = _reading(lines.read_path) | {
         "hard_lines": json.dumps([asdict(line) for line in lines.hard_lines])
     }
     if file.source_name == "pays":
         values["columns"] = json.dumps(lines.columns)
     kind = _KINDS[file.source_name]
-    connection.execute(
-        f"create or replace temp table judged as {sql(f'lines_of_{kind}')}",
-        values,
-    )
+    connection.execute(f"create or replace temp table judged as {sql(f'lines_of_{kind}')}", values)
     header = {"number": lines.header_line_number}
     connection.execute("set variable header_line_number = $number", header)
     connection.execute(sql("numbered"))
@@ -217,10 +215,11 @@ def _begins_plain(file: FoundFile) -> bool:
     start = next(iter(content_of(file)), b"")[:4096]
     if file.source_name == "pays":
         return start.startswith(PLAIN_HEADER)
-    return not start or (start.startswith(b'{"day":"') and b'","event_data":{"position":' in start)
+    is_event = start.startswith(b'{"day":"') and b'","event_data":{"position":' in start
+    return not start or (is_event and b"\r" not in start)
 
 
-def _reading(file: FoundFile, path: Path) -> dict[str, Any]:
+def _reading(path: Path) -> dict[str, Any]:
     return {
         "read_path": glob.escape(str(path.absolute())),
         "compression": "gzip" if path.suffix == ".gz" else "none",
@@ -230,11 +229,7 @@ def _reading(file: FoundFile, path: Path) -> dict[str, Any]:
 def _copy(
     connection: duckdb.DuckDBPyConnection, query: str, path: Path, values: Any = None
 ) -> None:
-    text = query if " " in query else sql(query)
-    connection.execute(
-        f"copy ({text}) to {literal(path)} ({_PARQUET})",
-        values,
-    )
+    connection.execute(f"copy ({query}) to {literal(path)} ({_PARQUET})", values)
 
 
 def _count(
@@ -243,7 +238,7 @@ def _count(
     """Count the valid_rows and rejected_lines; whether valid events repeat."""
     kind = _KINDS[file.source_name]
     found.parts[COUNTS] = part_of(draft, COUNTS)
-    _copy(connection, f"counts_of_{kind}", found.parts[COUNTS])
+    _copy(connection, sql(f"counts_of_{kind}"), found.parts[COUNTS])
     [(rows, found.plain_bytes)] = connection.execute(
         "select"  # nosec B608
         " cast(coalesce(sum(case when quarantine_reason is null then row_count end), 0) as bigint),"
