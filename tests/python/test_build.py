@@ -27,7 +27,7 @@ FIXTURES = ROOT / "tests" / "fixtures"
 CLEAN, DIRTY = FIXTURES / "clean", FIXTURES / "dirty"
 RUN_DATE = "2020-12-01"
 # Where a run is stopped: a step of its log, and seconds after it. The third is amid the models.
-POINTS = {"start": 0.0, "inspect": 0.0, "carry_over": 1.0, "export": 0.0}
+POINTS = {"start": 0.0, "ingest": 0.0, "carry_over": 1.0, "export": 0.0}
 
 
 def build(out: Path, *arguments: str | Path, raw: Path = CLEAN) -> Answer:
