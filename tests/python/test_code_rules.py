@@ -17,10 +17,9 @@ PARQUET_READERS = {"value_props/database.py"}
 # The others state their options where they stand.
 OTHER_READERS = {
     "benchmarks/bare_scan.py",
-    "value_props/ingest/sql/lines_of_events.sql",
-    "value_props/ingest/sql/lines_of_payments.sql",
     "value_props/ingest/sql/plain_events.sql",
     "value_props/ingest/sql/plain_payments.sql",
+    "value_props/ingest/sql/rules.sql",
 }
 READER = re.compile(r"\b(read_(?:parquet|csv|csv_auto|json|ndjson|blob)\w*|parquet_scan)\s*\(")
 # `from 'file'` reads with options that are left to detection.

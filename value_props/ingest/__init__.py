@@ -173,7 +173,7 @@ class _Reading:
     ) -> RawFile:
         draft = self.parsed_files.draft_of(file.source_name, file.file_number)
         hashing: Future[Fingerprint] = self.hashers.submit(fingerprint, file)
-        modified = modified_at(file.path, int(file.stamp.split()[1]) / 1e9)
+        modified = modified_at(file.path, file.modified_seconds)
         with self.lock:
             cursor = connection.cursor()
         with cursor, _refusing(file):
@@ -233,11 +233,11 @@ def _reading(parsed_files: ParsedFiles, trust: Trust) -> Iterator[_Reading]:
 
 @contextmanager
 def _refusing(file: FoundFile) -> Iterator[None]:
-    """No line is a reason for the engine to fail: what is left is disk, memory and the system."""
+    """Name the file where DuckDB fails. It takes any line, so disk or memory is at fault."""
     try:
         yield
     except duckdb.Error as error:
-        # What follows the first line may tell of the rows.
+        # Later lines of the message may quote rows.
         fault = str(error).partition("\n")[0]
         raise ValuePropsError(
             f"DuckDB could not read it, or keep what it read ({fault})",

@@ -53,6 +53,11 @@ class FoundFile:
         """On disk."""
         return int((self.stamp or "0").split()[0])
 
+    @property
+    def modified_seconds(self) -> float:
+        """Time of modification, since 1970."""
+        return int((self.stamp or "0 0").split()[1]) / 1e9
+
     def check_unchanged(self) -> None:
         """Refuse a file that is no longer the one that was found.
 

@@ -27,7 +27,7 @@ from typing import Any
 import duckdb
 
 from value_props.ingest.find import SOURCES, stamp_of
-from value_props.ingest.read import ROWS, ReadFile, part_of
+from value_props.ingest.read import PARTS, ROWS, ReadFile, part_of
 from value_props.logs import logger
 from value_props.published import remove, remove_tree, sha256_of, sync
 
@@ -106,8 +106,8 @@ class ParsedFiles:
         What is not as it was written is removed, with a warning.
         """
         stem = self.folder / source_name / content_sha256
-        kept = _with_name(stem)
-        if not kept:
+        kept = [_description_of(stem), *(part_of(stem, part) for part in PARTS)]
+        if not any(path.exists() for path in kept):
             return None
         try:
             written = json.loads(_description_of(stem).read_text(encoding="utf-8"))
@@ -118,8 +118,8 @@ class ParsedFiles:
         if not fault:
             return facts
         logger.warning("step=ingest problem=%s; its raw file is parsed again", fault)
-        for part in kept:
-            remove(part)
+        for path in kept:
+            remove(path)
         return None
 
     def prepare(self) -> None:
@@ -256,10 +256,6 @@ def parser_version() -> str:
 def _stem_of(path: Path) -> Path:
     """A part of a parsed file without its endings."""
     return path.with_name(path.name.partition(".")[0])
-
-
-def _with_name(stem: Path) -> list[Path]:
-    return sorted(stem.parent.glob(f"{stem.name}.*"))
 
 
 def _described(path: Path) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from value_props.ingest.find import FoundFile
 from value_props.ingest.fingerprint import Fingerprint, content_of
 from value_props.ingest.lines import PAYS_COLUMNS, Lines
 
-ROWS, REJECTED, UNUSUAL, COUNTS = "rows", "rejected", "unusual", "counts"
+PARTS = ROWS, REJECTED, UNUSUAL, COUNTS = "rows", "rejected", "unusual", "counts"
 # A dictionary pays for value props and days alone, and is dear to try for users and amounts.
 _PARQUET = (
     "format parquet, parquet_version v2, compression zstd, compression_level 1,"
@@ -89,7 +89,7 @@ def reader() -> Iterator[duckdb.DuckDBPyConnection]:
 @cache
 def sql(name: str) -> str:
     """The text of a query of this room."""
-    return resources.files("value_props.ingest.sql").joinpath(f"{name}.sql").read_text("utf-8")
+    return resources.files("value_props.ingest").joinpath("sql", f"{name}.sql").read_text("utf-8")
 
 
 def read_plain(

@@ -5,30 +5,7 @@
 with
 
 lines as (
-    select
-        cast(null as bigint) as line_number,
-        line,
-        true as is_readable
-    from read_csv(
-        $read_path,
-        columns = {line: 'VARCHAR'}, header = false, auto_detect = false,
-        delim = chr(1), quote = '', escape = '', comment = '', new_line = '\n',
-        encoding = 'utf-8', nullstr = '', null_padding = false, strict_mode = false,
-        max_line_size = 4194304, buffer_size = 33554432, compression = $compression,
-        hive_partitioning = false, union_by_name = false
-    )
-    union all
-    select
-        hard.line_number,
-        hard.raw_text as line,
-        hard.is_readable
-    from (
-        select
-            unnest(from_json(
-                $hard_lines,
-                '[{"line_number": "BIGINT", "raw_text": "VARCHAR", "is_readable": "BOOLEAN"}]'
-            )) as hard
-    )
+    select * from lines_of($read_path, $compression, $hard_lines)
 ),
 
 fields as (
