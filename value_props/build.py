@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from value_props import alerts, database, history, report, sample
@@ -182,8 +183,13 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
         return {name: database.rows(run.database, sql) for name, sql in queries.items()}, verdict
 
 
-def ingest_raw_files(run: Run, parsed_files: ParsedFiles) -> Inventory:
+def ingest_raw_files(run: Run, parsed_files: ParsedFiles, stop: Event | None = None) -> Inventory:
     """Read the raw files that are new, and see what lies beside them.
+
+    Args:
+        run: whose raw files they are.
+        parsed_files: where they are kept.
+        stop: another thread sets it to end the reading.
 
     Raises:
         ValuePropsError: a raw file stops the run.
@@ -195,7 +201,7 @@ def ingest_raw_files(run: Run, parsed_files: ParsedFiles) -> Inventory:
             fields["files"] = len(run.objects)
     _refuse_full_disk(run, find_raw_files(request.raw_path))
     with step("ingest", run.seconds) as fields:
-        inventory = ingest(request.raw_path, parsed_files, request.trust)
+        inventory = ingest(request.raw_path, parsed_files, request.trust, stop)
         files = inventory.files
         fields["files"] = len(files)
         fields["read"] = sum(file.is_read for file in files)
@@ -235,11 +241,16 @@ def _dbt(run: Run, target_path: Path) -> Dbt:
 
 def _ingest_and_parse(run: Run, dbt: Dbt, parsed_files: ParsedFiles) -> Inventory:
     """Ingest the raw files while dbt is loaded and parses the project; show them to the models."""
+    stop = Event()
     with ThreadPoolExecutor(max_workers=1) as pool:
-        ingestion = pool.submit(ingest_raw_files, run, parsed_files)
-        with step("parse", run.seconds):
-            dbt.parse()
-        inventory = ingestion.result()
+        ingestion = pool.submit(ingest_raw_files, run, parsed_files, stop)
+        try:
+            with step("parse", run.seconds):
+                dbt.parse()
+            inventory = ingestion.result()
+        except BaseException:
+            stop.set()
+            raise
     with database.opened(run.database) as connection:
         stage(connection, inventory)
     return inventory

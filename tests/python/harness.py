@@ -21,7 +21,7 @@ from reference import MART_COLUMNS, Parameters
 
 from value_props import cli, database
 from value_props import ingest as ingestion
-from value_props.ingest import Inventory, ingest
+from value_props.ingest import Inventory, ingest, together
 from value_props.ingest.keep import ParsedFiles
 from value_props.ingest.stage import stage
 from value_props.places import Place
@@ -147,8 +147,10 @@ def vars_of(parameters: Parameters) -> dict[str, str]:
     return {name: text_of(value) for name, value in vars(parameters).items()}
 
 
-def ingest_in_both_ways(raw_path: Path) -> Inventory:
-    """Read the raw files by the length proof, and line by line; both have to give the same.
+def ingest_in_every_way(raw_path: Path) -> Inventory:
+    """Read the raw files by the length proof, small ones as one, and line by line.
+
+    All have to give the same.
 
     Returns:
         The inventory of the first way.
@@ -157,11 +159,20 @@ def ingest_in_both_ways(raw_path: Path) -> Inventory:
         ValuePropsError: a raw file stops the run.
     """
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(together, "FEWEST", 10**6)
         by_proof = ingest(raw_path, ParsedFiles(Path(folder) / "proof"))
+        expected = _parts_of(by_proof)
+        patched.setattr(together, "FEWEST", 2)
+        as_one = ingest(raw_path, ParsedFiles(Path(folder) / "together"))
+        assert _parts_of(as_one) == expected
+        assert [file.content.is_plain for file in as_one.files] == [
+            file.content.is_plain for file in by_proof.files
+        ]
+        patched.setattr(together, "FEWEST", 10**6)
         patched.setattr(ingestion, "read_plain", lambda *_: None)
         by_lines = ingest(raw_path, ParsedFiles(Path(folder) / "lines"))
         assert not any(file.content.is_plain for file in by_lines.files)
-        assert _parts_of(by_proof) == _parts_of(by_lines)
+        assert _parts_of(by_lines) == expected
     for file in by_proof.files:
         assert not file.content.is_plain or file.content.parts == ["counts", "rows"]
     return by_proof

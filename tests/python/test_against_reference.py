@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Pipeline, ingest_in_both_ways, vars_of
+from harness import Pipeline, ingest_in_every_way, vars_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from raw_data import RawCase, big_case, raw_cases
@@ -33,7 +33,7 @@ def compare(pipeline: Pipeline, case: RawCase) -> None:
             pipeline.run(vars_of(case.parameters))
         assert error.value.exit_code is ExitCode.CANNOT_RUN
         return
-    ingest_in_both_ways(pipeline.raw_path)
+    ingest_in_every_way(pipeline.raw_path)
     outcomes = pipeline.run(vars_of(case.parameters))
     errors = [outcome for outcome in outcomes if outcome.status == "error"]
     assert not errors, errors

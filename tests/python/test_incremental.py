@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import random
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Event, Timer
 from typing import Any
 
 import duckdb
@@ -18,7 +20,7 @@ from harness import ROOT, Pipeline, value_props
 
 from value_props import ingest as ingestion
 from value_props.errors import ValuePropsError
-from value_props.ingest import ingest, keep, read
+from value_props.ingest import Trust, ingest, keep, read, together
 from value_props.ingest.keep import ParsedFiles
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
@@ -40,8 +42,9 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 @pytest.fixture(autouse=True)
 def _files_are_settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a file that was just written count as one that is over."""
+    """Let a file that was just written count as one that is over, and two be read as one."""
     monkeypatch.setattr(keep, "SETTLED_NANOSECONDS", -(10**18))
+    monkeypatch.setattr(together, "FEWEST", 2)
 
 
 def daily_files() -> dict[str, list[str]]:
@@ -236,6 +239,27 @@ def test_a_file_that_changes_while_it_is_read_leaves_nothing(
     with pytest.raises(ValuePropsError, match="changed"):
         ingest(raw, store)
     assert not list((store.folder / "taps").glob("*.json"))
+
+
+@pytest.mark.parametrize("by", ["another thread", "Ctrl-C"])
+def test_a_reading_that_is_stopped_ends_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    store, stop = ParsedFiles(tmp_path / "parsed"), Event()
+    endless = (
+        "select sum(hash(range)) from range(1000000000000000)"
+        " where range <> strlen($read_path || $compression || $hard_lines)"
+    )
+    sql = read.sql
+    monkeypatch.setattr(
+        read, "sql", lambda name: endless if name == "lines_of_events" else sql(name)
+    )
+    monkeypatch.setattr(ingestion, "read_plain", lambda *_: None)
+    began_at = time.monotonic()
+    Timer(1, stop.set if by == "another thread" else _thread.interrupt_main).start()
+    with pytest.raises(ValuePropsError if by == "another thread" else KeyboardInterrupt):
+        ingest(CLEAN, store, Trust.STAMPS, stop)
+    assert 1 <= time.monotonic() - began_at < 10
 
 
 def test_an_unreadable_inventory_only_costs_time(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_rules(connection: Connection, expression: str, expected: object) -> Non
 def test_plain_events(connection: Connection, tmp_path: Path) -> None:
     values = reading(tmp_path / "a.json", f"{EVENT}\n")
     assert connection.execute(sql("plain_events"), values).fetchall() == [
-        (DAY, 7, "point", 1, None)
+        (DAY, 7, "point", 1, None, 0)
     ]
     values = reading(tmp_path / "a.json", f"{EVENT}\n{EVENT.replace(':7', ':7e0')}\n")
     with pytest.raises(duckdb.Error, match="not plain"):
@@ -112,7 +112,7 @@ def test_plain_payments(connection: Connection, tmp_path: Path) -> None:
     header = "pay_date,total,user_id,value_prop\n"
     values = reading(tmp_path / "a.csv", f"{header}2020-11-01,1.50,7,point\n")
     assert connection.execute(sql("plain_payments"), values).fetchall() == [
-        (DAY, 7, "point", Decimal("1.50"), None)
+        (DAY, 7, "point", Decimal("1.50"), None, 0)
     ]
     values = reading(tmp_path / "a.csv", f"{header}2020-11-01,1.5,7,point\n")
     with pytest.raises(duckdb.Error, match="not plain"):
@@ -183,7 +183,7 @@ def test_counts(connection: Connection, kind: str) -> None:
     values = "1 as position" if kind == "events" else "1.50::decimal(18, 2) as amount"
     connection.execute(
         "create temp table valid_rows as select date '2020-11-01' as event_date,"
-        f" 'point' as value_prop, {values}, unnest([7, 8]) as user_id"
+        f" 'point' as value_prop, {values}, unnest([7, 8]) as user_id, 0 as content_number"
     )
     connection.execute(
         "create temp table rejected_lines as select null::date as event_date,"
@@ -192,8 +192,21 @@ def test_counts(connection: Connection, kind: str) -> None:
     queries = {"events": sql("counts_of_events"), "payments": sql("counts_of_payments")}
     kept, rejected = connection.execute(queries[kind]).fetchall()
     amount, line = ("0.00", EVENT) if kind == "events" else ("3.00", "2020-11-01,1.50,7,point")
-    assert kept == (DAY, "point", None, 2, Decimal(amount), 2 * (len(line) + 1))
-    assert rejected == (None, None, "bad_type", 1, Decimal(0), 0)
+    assert kept == (0, DAY, "point", None, 2, Decimal(amount), 2 * (len(line) + 1))
+    assert rejected == (0, None, None, "bad_type", 1, Decimal(0), 0)
+
+
+def test_rows_that_were_read_together_get_their_file_and_line(connection: Connection) -> None:
+    connection.execute(
+        "create temp table joined as select unnest([7, 8, 9]) as user_id,"
+        " null::bigint as line_number, 0 as content_number"
+    )
+    places = [
+        {"first_row": 0, "first_line": 2, "content_number": 1},
+        {"first_row": 2, "first_line": 2, "content_number": 2},
+    ]
+    found = connection.execute(sql("together"), {"places": json.dumps(places)}).fetchall()
+    assert found == [(7, 2, 1), (8, 3, 1), (9, 2, 2)]
 
 
 def test_files(connection: Connection) -> None:

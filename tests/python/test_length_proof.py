@@ -10,7 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from harness import ingest_in_both_ways
+from harness import ingest_in_every_way
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -173,8 +173,8 @@ def plain_events(count: int) -> list[str]:
     return [EVENT.replace(":100", f":{number}") for number in range(101, 101 + count)]
 
 
-def read_in_both_ways(files: dict[str, bytes]) -> dict[str, bool]:
-    """Whether each file was proved whole; both ways have to give the same.
+def read_in_every_way(files: dict[str, bytes]) -> dict[str, bool]:
+    """Whether each file was proved whole; all ways have to give the same.
 
     Args:
         files: content by name. Sources that have none get a file without rows.
@@ -188,7 +188,7 @@ def read_in_both_ways(files: dict[str, bytes]) -> dict[str, bool]:
             (raw / file_name).write_bytes(content)
         return {
             file.found.path.name: file.content.is_plain
-            for file in ingest_in_both_ways(raw).files
+            for file in ingest_in_every_way(raw).files
             if file.found.path.name in files
         }
 
@@ -217,7 +217,7 @@ def test_plain_files_are_proved() -> None:
         "pays_3.csv": lines(HEADER, *PLAIN_PAYMENTS),
         "taps.json": b"",
     }
-    assert read_in_both_ways(files) == dict.fromkeys(files, True)
+    assert read_in_every_way(files) == dict.fromkeys(files, True)
 
 
 def test_a_last_line_without_an_end_is_proved() -> None:
@@ -225,7 +225,7 @@ def test_a_last_line_without_an_end_is_proved() -> None:
     for count in (1, 2, 3):
         files[f"prints_{count}.json"] = lines(*plain_events(count)).rstrip(b"\n")
         files[f"pays_{count}.csv"] = lines(HEADER, *[PAYMENT] * count).rstrip(b"\n")
-    assert read_in_both_ways(files) == dict.fromkeys(files, True)
+    assert read_in_every_way(files) == dict.fromkeys(files, True)
 
 
 def test_events_that_are_written_otherwise_are_not_proved() -> None:
@@ -239,7 +239,7 @@ def test_events_that_are_written_otherwise_are_not_proved() -> None:
         ],
     )
     assert len(files) > 200
-    assert read_in_both_ways(files) == dict.fromkeys(files, False)
+    assert read_in_every_way(files) == dict.fromkeys(files, False)
 
 
 def test_payments_that_are_written_otherwise_are_not_proved() -> None:
@@ -252,7 +252,7 @@ def test_payments_that_are_written_otherwise_are_not_proved() -> None:
         ],
     )
     assert len(files) > 130
-    assert read_in_both_ways(files) == dict.fromkeys(files, False)
+    assert read_in_every_way(files) == dict.fromkeys(files, False)
 
 
 def test_other_line_ends_headers_and_repeated_events_are_not_proved() -> None:
@@ -277,7 +277,7 @@ def test_other_line_ends_headers_and_repeated_events_are_not_proved() -> None:
             HEADER.encode(),
         ],
     )
-    assert read_in_both_ways(files) == dict.fromkeys(files, False)
+    assert read_in_every_way(files) == dict.fromkeys(files, False)
 
 
 def test_a_line_at_the_edge_of_a_buffer_is_not_lost() -> None:
@@ -287,7 +287,7 @@ def test_a_line_at_the_edge_of_a_buffer_is_not_lost() -> None:
         for number in range(80_000)
     ]
     bad = [*prints[:60_000], EVENT[:-1], *prints[60_000:]]
-    found = read_in_both_ways({"prints.json": lines(*prints), "prints_2.json": lines(*bad)})
+    found = read_in_every_way({"prints.json": lines(*prints), "prints_2.json": lines(*bad)})
     assert found == {"prints.json": True, "prints_2.json": False}
 
 
@@ -326,4 +326,4 @@ def test_both_ways_agree_on_any_files(
 ) -> None:
     prints = [lines(*texts, end=end) for texts, end in events]
     pays = [lines(HEADER, *texts, end=end) for texts, end in payments]
-    read_in_both_ways(numbered("prints.json", prints) | numbered("pays.csv", pays))
+    read_in_every_way(numbered("prints.json", prints) | numbered("pays.csv", pays))

@@ -8,24 +8,37 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import duckdb
 
 from value_props.errors import ValuePropsError
-from value_props.ingest.find import FoundFile, find_raw_files, modified_at
+from value_props.ingest.find import FoundFile, find_raw_files, modified_at, stamp_of
 from value_props.ingest.fingerprint import Fingerprint, fingerprint
-from value_props.ingest.keep import COPIES, ContentFacts, FileFacts, ParsedFiles
+from value_props.ingest.keep import COPIES, FileFacts, Kept, ParsedFiles, Remembered
 from value_props.ingest.lines import count_lines
-from value_props.ingest.read import is_proved, read_lines, read_plain, reader
+from value_props.ingest.read import (
+    ROWS,
+    ContentFacts,
+    Draft,
+    is_proved,
+    part_of,
+    read_lines,
+    read_plain,
+    reader,
+)
+from value_props.ingest.together import SmallFile, batches_of, read_together, small_file
 from value_props.resources import resolve
+
+# How soon a reading sees that it is to stop.
+_LOOKS_SECONDS = 0.1
 
 
 class Trust(Enum):
@@ -49,7 +62,7 @@ class RawFile:
         found: where it is.
         facts: what its bytes are.
         content: what is in it.
-        parsed_path: where its valid rows are kept; the other parts lie beside them.
+        stem: path of its parts, without their endings; other files may share them.
         is_read: whether this run read the bytes, and not an earlier one.
         is_parsed_now: whether this run parsed them.
     """
@@ -57,13 +70,18 @@ class RawFile:
     found: FoundFile
     facts: FileFacts
     content: ContentFacts
-    parsed_path: Path
+    stem: Path
     is_read: bool
     is_parsed_now: bool
 
+    @property
+    def parsed_path(self) -> Path:
+        """Where its valid rows are kept."""
+        return part_of(self.stem, ROWS)
+
     def as_row(self) -> dict[str, Any]:
         """The file as a row of the source raw.files."""
-        content = asdict(self.content)
+        content = dict(vars(self.content))
         fields = content.pop("unknown_fields")
         return {
             "source_name": self.found.source_name,
@@ -73,7 +91,7 @@ class RawFile:
             "parsed_path": str(self.parsed_path),
             "stamp": self.found.stamp,
             "hash_source": "read" if self.is_read else "stored",
-            **asdict(self.facts),
+            **vars(self.facts),
             **content,
             "unknown_fields": [
                 {"field_name": name, "row_count": count} for name, count in fields.items()
@@ -97,13 +115,19 @@ class Inventory:
             file.found.check_unchanged()
 
 
-def ingest(raw_path: Path, parsed_files: ParsedFiles, trust: Trust = Trust.STAMPS) -> Inventory:
+def ingest(
+    raw_path: Path,
+    parsed_files: ParsedFiles,
+    trust: Trust = Trust.STAMPS,
+    stop: Event | None = None,
+) -> Inventory:
     """Read every raw file that is new or changed, and keep what was read.
 
     Args:
         raw_path: folder with the raw files.
         parsed_files: what earlier runs kept, and where this one keeps.
         trust: in what earlier runs left.
+        stop: another thread sets it to end the reading.
 
     Raises:
         ValuePropsError: a file that must stop the run; the first in the order of files.
@@ -111,18 +135,21 @@ def ingest(raw_path: Path, parsed_files: ParsedFiles, trust: Trust = Trust.STAMP
     read_at = time.time_ns()
     found = find_raw_files(raw_path)
     parsed_files.prepare()
-    with _reading(parsed_files, trust) as reading:
-        files = reading.all_of(found)
+    with _reading(parsed_files, trust, stop or Event()) as reading:
+        by_path = reading.all_of(found)
+    files = [by_path[file.absolute_path] for file in found]
     inventory = Inventory(files)
     inventory.check_unchanged()
     _refuse_equal_contents(files)
     if any(file.is_read for file in files):
         parsed_files.sync()
-        parsed_files.remember(
-            {_key(file.found): file.facts for file in files if file.is_read},
-            {_key(file.found): file.found.stamp for file in files},
-            read_at,
-        )
+        others = {
+            path: file
+            for path, file in parsed_files.remembered().items()
+            if path not in by_path and file.stamp == stamp_of(Path(path))
+        }
+        ours = {path: Remembered(file.found.stamp, file.facts) for path, file in by_path.items()}
+        parsed_files.remember(others | ours, read_at)
     return inventory
 
 
@@ -132,103 +159,207 @@ class _Reading:
 
     parsed_files: ParsedFiles
     trust: Trust
+    stop: Event
     workers: ThreadPoolExecutor
     hashers: ThreadPoolExecutor
     scratch: Path
+    remembered: dict[str, Remembered]
+    kept: dict[tuple[str, str], Kept]
     # Files may have equal contents, and a connection makes one cursor at a time.
     lock: Lock = field(default_factory=Lock)
+    cursors: set[duckdb.DuckDBPyConnection] = field(default_factory=set)
 
-    def all_of(self, found: list[FoundFile]) -> list[RawFile]:
-        known = self.parsed_files.known() if self.trust == Trust.STAMPS else {}
-        recalled = {
-            file.found: file
-            for file in self.workers.map(lambda file: self._recall(file, known), found)
-            if file
-        }
-        new = [file for file in found if file not in recalled]
+    def all_of(self, found: list[FoundFile]) -> dict[str, RawFile]:
+        """What is read of each file, or was before, by its absolute path."""
+        read = self._recall(found) if self.trust == Trust.STAMPS else {}
+        new = [file for file in found if file.absolute_path not in read]
         if not new:
-            return list(recalled.values())
-        sizes = self.parsed_files.known_sizes()
+            return read
+        # A file of a size that was read before may be that file again.
+        sizes = {file.facts.size_bytes for file in self.remembered.values()}
         with reader() as connection:
-            reading = [self.workers.submit(self._read, connection, file, sizes) for file in new]
-            _, rest = wait(reading, return_when=FIRST_EXCEPTION)
-            for one in rest:
-                one.cancel()
-            # Nobody may read when the connection is closed.
-            wait(rest)
+            reading = [
+                self.workers.submit(self._read_batch, connection, batch, sizes)
+                for batch in batches_of(new)
+            ]
+            self._wait_for(reading)
             # The first that failed, in the order of files, is the one that is told.
-            read = {file: one.result() for file, one in zip(new, reading, strict=True)}
-        return [recalled.get(file) or read[file] for file in found]
+            for one in reading:
+                read.update(one.result())
+        return read
 
-    def _recall(self, file: FoundFile, known: dict[str, FileFacts]) -> RawFile | None:
-        """A file as it was read before, if nothing has changed since."""
-        facts = known.get(_key(file))
-        content = facts and self.parsed_files.facts_of(file.source_name, facts.content_sha256)
-        if not facts or not content:
-            return None
-        return self._raw_file(file, facts, content, is_read=False, is_parsed_now=False)
+    def _wait_for(self, reading: Sequence[Future[Any]]) -> None:
+        """Wait until all is read, one of it failed, or the run is stopped.
 
-    def _read(
-        self, connection: duckdb.DuckDBPyConnection, file: FoundFile, known_sizes: set[int]
-    ) -> RawFile:
-        draft = self.parsed_files.draft_of(file.source_name, file.file_number)
-        hashing: Future[Fingerprint] = self.hashers.submit(fingerprint, file)
-        modified = modified_at(file.path, file.modified_seconds)
+        Nothing is read any more when it returns, since the connection is closed then.
+        """
+        try:
+            is_over = False
+            while not is_over and not self.stop.is_set():
+                done, rest = wait(reading, _LOOKS_SECONDS, FIRST_EXCEPTION)
+                is_over = not rest or any(one.exception() for one in done)
+        except BaseException:
+            self.stop.set()
+            raise
+        finally:
+            for one in reading:
+                one.cancel()
+            # What is read to its end is kept for the next run, unless somebody waits for the end.
+            while wait(reading, _LOOKS_SECONDS).not_done:
+                if self.stop.is_set():
+                    self._interrupt()
+
+    def _interrupt(self) -> None:
+        with self.lock:
+            for cursor in self.cursors:
+                cursor.interrupt()
+
+    @contextmanager
+    def _cursor(self, connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
         with self.lock:
             cursor = connection.cursor()
-        with cursor, _refusing(file):
-            is_new = self.trust == Trust.NOTHING or file.size_bytes not in known_sizes
-            found = read_plain(cursor, file, draft) if is_new else None
-            prints = hashing.result()
-            facts = FileFacts(
-                size_bytes=file.size_bytes,
-                modified_at=modified,
-                sha256=prints.sha256,
-                content_sha256=prints.content_sha256,
-            )
-            content = None
-            if self.trust != Trust.NOTHING:
-                with self.lock:
-                    content = self.parsed_files.facts_of(file.source_name, facts.content_sha256)
-            if content:
-                for path in found.parts.values() if found else ():
-                    path.unlink()
-                return self._raw_file(file, facts, content, is_read=True, is_parsed_now=False)
-            if not is_new:
-                found = read_plain(cursor, file, draft)
-            if not found or not is_proved(file, found, prints):
-                copy = self.scratch / f"{file.source_name}_{file.file_number}.txt"
-                lines = count_lines(file, prints.is_odd, copy)
-                found = read_lines(cursor, file, lines, draft)
-                copy.unlink(missing_ok=True)
-        file.check_unchanged()
-        content = self.parsed_files.describe(found, draft)
-        with self.lock:
-            self.parsed_files.keep(file.source_name, facts.content_sha256, content, draft)
-        return self._raw_file(file, facts, content, is_read=True, is_parsed_now=True)
+            self.cursors.add(cursor)
+        try:
+            yield cursor
+        finally:
+            with self.lock:
+                self.cursors.remove(cursor)
+            cursor.close()
 
-    def _raw_file(
-        self,
-        file: FoundFile,
-        facts: FileFacts,
-        content: ContentFacts,
-        *,
-        is_read: bool,
-        is_parsed_now: bool,
+    def _recall(self, found: list[FoundFile]) -> dict[str, RawFile]:
+        """The files in which nothing has changed since they were read before."""
+        recalled = {}
+        for file in found:
+            before = self.remembered.get(file.absolute_path)
+            if not before or before.stamp != file.stamp:
+                continue
+            if kept := self.kept.get((file.source_name, before.facts.content_sha256)):
+                recalled[file.absolute_path] = RawFile(
+                    file, before.facts, kept.facts, kept.stem, is_read=False, is_parsed_now=False
+                )
+        stems = {file.stem for file in recalled.values()}
+        whole = dict(zip(stems, self.workers.map(self.parsed_files.is_whole, stems), strict=True))
+        return {path: file for path, file in recalled.items() if whole[file.stem]}
+
+    def _read_batch(
+        self, connection: duckdb.DuckDBPyConnection, batch: list[FoundFile], known_sizes: set[int]
+    ) -> dict[str, RawFile]:
+        with self._cursor(connection) as cursor:
+            read = self._read_small(cursor, batch) if len(batch) > 1 else {}
+            for file in batch:
+                if file.absolute_path not in read:
+                    read[file.absolute_path] = self._read(cursor, file, known_sizes)
+        return read
+
+    def _read_small(
+        self, cursor: duckdb.DuckDBPyConnection, batch: list[FoundFile]
+    ) -> dict[str, RawFile]:
+        """Those of small files of one source that are kept or plain."""
+        read: dict[str, RawFile] = {}
+        new: dict[str, tuple[SmallFile, FileFacts]] = {}
+        for file in batch:
+            small = small_file(file)
+            if not small:
+                continue
+            facts = _facts(file, small.bytes_of)
+            if kept := self._kept(file, facts):
+                read[file.absolute_path] = kept
+            elif small.rows:
+                # Of equal contents the second will be refused.
+                new.setdefault(facts.content_sha256, (small, facts))
+        return read | self._read_together(cursor, list(new.values()))
+
+    def _read_together(
+        self, cursor: duckdb.DuckDBPyConnection, files: list[tuple[SmallFile, FileFacts]]
+    ) -> dict[str, RawFile]:
+        """Those of small files that are plain. Where one is not, each half is tried again."""
+        if len(files) < 2:
+            return {}
+        first = files[0][0].found
+        path = self.parsed_files.draft_of(first)
+        with self._copy_of(first) as copy, _refusing(first):
+            found = read_together(cursor, [small for small, _ in files], copy, path)
+        if not found:
+            middle = len(files) // 2
+            return self._read_together(cursor, files[:middle]) | self._read_together(
+                cursor, files[middle:]
+            )
+        draft, contents = found
+        read = []
+        for (small, facts), content in zip(files, contents, strict=True):
+            small.found.check_unchanged()
+            read.append((small.found, facts, content))
+        return {file.found.absolute_path: file for file in self._keep(draft, read)}
+
+    def _read(
+        self, cursor: duckdb.DuckDBPyConnection, file: FoundFile, known_sizes: set[int]
     ) -> RawFile:
-        path = self.parsed_files.path_of(file.source_name, facts.content_sha256)
-        return RawFile(file, facts, content, path, is_read, is_parsed_now)
+        path = self.parsed_files.draft_of(file)
+        hashing: Future[Fingerprint] = self.hashers.submit(fingerprint, file)
+        with _refusing(file):
+            is_new = self.trust == Trust.NOTHING or file.size_bytes not in known_sizes
+            found = read_plain(cursor, file, path) if is_new else None
+            prints = hashing.result()
+            facts = _facts(file, prints)
+            if kept := self._kept(file, facts):
+                for part in found.draft.paths if found else ():
+                    part.unlink()
+                return kept
+            if not is_new:
+                found = read_plain(cursor, file, path)
+            if not found or not is_proved(file, found, prints):
+                with self._copy_of(file) as copy:
+                    lines = count_lines(file, prints.is_odd, copy)
+                    found = read_lines(cursor, file, lines, path)
+        file.check_unchanged()
+        [read] = self._keep(found.draft, [(file, facts, found.content)])
+        return read
+
+    def _kept(self, file: FoundFile, facts: FileFacts) -> RawFile | None:
+        """A file that was read just now, where its content is kept."""
+        if self.trust == Trust.NOTHING:
+            return None
+        with self.lock:
+            kept = self.kept.get((file.source_name, facts.content_sha256))
+            if not kept or not self.parsed_files.is_whole(kept.stem):
+                return None
+        return RawFile(file, facts, kept.facts, kept.stem, is_read=True, is_parsed_now=False)
+
+    def _keep(
+        self, draft: Draft, files: list[tuple[FoundFile, FileFacts, ContentFacts]]
+    ) -> list[RawFile]:
+        """Keep a draft of files of one source."""
+        contents = {facts.content_sha256: content for _, facts, content in files}
+        self.parsed_files.describe(draft, contents)
+        with self.lock:
+            stem = self.parsed_files.keep(draft, list(contents))
+            for file, facts, content in files:
+                self.kept[file.source_name, facts.content_sha256] = Kept(stem, content)
+        return [
+            RawFile(file, facts, content, stem, is_read=True, is_parsed_now=True)
+            for file, facts, content in files
+        ]
+
+    @contextmanager
+    def _copy_of(self, file: FoundFile) -> Iterator[Path]:
+        """Where a copy of a file goes that the engine is to read."""
+        copy = self.scratch / f"{file.source_name}_{file.file_number}.txt"
+        yield copy
+        copy.unlink(missing_ok=True)
 
 
 @contextmanager
-def _reading(parsed_files: ParsedFiles, trust: Trust) -> Iterator[_Reading]:
+def _reading(parsed_files: ParsedFiles, trust: Trust, stop: Event) -> Iterator[_Reading]:
     threads = resolve().threads
     with (
         tempfile.TemporaryDirectory(dir=parsed_files.folder, prefix=COPIES) as scratch,
         ThreadPoolExecutor(threads) as hashers,
         ThreadPoolExecutor(threads) as workers,
     ):
-        yield _Reading(parsed_files, trust, workers, hashers, Path(scratch))
+        remembered, kept = parsed_files.remembered(), parsed_files.kept()
+        yield _Reading(
+            *(parsed_files, trust, stop, workers, hashers, Path(scratch), remembered, kept)
+        )
 
 
 @contextmanager
@@ -247,9 +378,13 @@ def _refusing(file: FoundFile) -> Iterator[None]:
         ) from error
 
 
-def _key(file: FoundFile) -> str:
-    """The name by which the facts of a file are remembered."""
-    return str(file.path.absolute())
+def _facts(file: FoundFile, prints: Fingerprint) -> FileFacts:
+    return FileFacts(
+        size_bytes=file.size_bytes,
+        modified_at=modified_at(file.path, file.modified_seconds),
+        sha256=prints.sha256,
+        content_sha256=prints.content_sha256,
+    )
 
 
 def _refuse_equal_contents(files: list[RawFile]) -> None:

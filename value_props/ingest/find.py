@@ -35,12 +35,14 @@ class FoundFile:
         source_name: prints, taps or pays.
         file_number: 1-based place among the source's files, in order of code points.
         path: as the user would name it.
+        absolute_path: by which it is remembered.
         stamp: size, time of modification and time of change: bytes, and nanoseconds since 1970.
     """
 
     source_name: str
     file_number: int
     path: Path
+    absolute_path: str
     stamp: str
 
     @property
@@ -145,6 +147,7 @@ def find_raw_files(raw_path: Path) -> list[FoundFile]:
             "Name the folder that holds the raw files, or write sample data with"
             f" `value-props sample --out {raw_path}`",
         )
+    folder = raw_path.absolute()
     names = sorted(path.name for path in raw_path.iterdir())
     files = []
     for source_name in SOURCES:
@@ -167,7 +170,8 @@ def find_raw_files(raw_path: Path) -> list[FoundFile]:
                 )
             path = raw_path / name
             _refuse_unreadable(path)
-            files.append(FoundFile(source_name, number, path, stamp_of(path)))
+            absolute = str(folder / name)
+            files.append(FoundFile(source_name, number, path, absolute, stamp_of(path)))
     return files
 
 

@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,12 +54,26 @@ def fingerprint(file: FoundFile) -> Fingerprint:
     Raises:
         ValuePropsError: broken gzip, UTF-16, or a file that cannot be read.
     """
+    raw_hash = hashlib.sha256()
+    return fingerprint_of(file, content_of(file, raw_hash), raw_hash)
+
+
+def fingerprint_of(
+    file: FoundFile, content: Iterable[bytes], raw_hash: hashlib._Hash
+) -> Fingerprint:
+    """The fingerprint of a content that is at hand.
+
+    Args:
+        file: the raw file.
+        content: after gunzip, in chunks.
+        raw_hash: of the bytes on disk, complete when the content is; used where it is compressed.
+    """
     found = Fingerprint()
-    content_hash, raw_hash = hashlib.sha256(), hashlib.sha256()
+    content_hash = hashlib.sha256()
     utf8 = codecs.getincrementaldecoder("utf-8")()
     marks = [0, 0]
     last = b""
-    for chunk in content_of(file, raw_hash):
+    for chunk in content:
         if not found.content_bytes:
             _refuse_utf16(file.path, chunk)
             found.is_odd = chunk.startswith(codecs.BOM_UTF8)
@@ -99,7 +113,9 @@ def content_of(file: FoundFile, raw_hash: hashlib._Hash | None = None) -> Iterat
     """
     with _refusing(file.path), file.path.open("rb", buffering=0) as raw:
         if not file.is_gzip:
-            while chunk := raw.read(CHUNK_BYTES):
+            # A buffer of a megabyte for each small file would cost more than its reading.
+            chunk_bytes = min(CHUNK_BYTES, file.size_bytes + 1)
+            while chunk := raw.read(chunk_bytes):
                 yield chunk
             return
         if file.size_bytes == 0:

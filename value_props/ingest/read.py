@@ -48,7 +48,60 @@ _PARQUET = (
 PLAIN_HEADER = (",".join(PAYS_COLUMNS) + "\n").encode()
 # How many values are sorted at a time, so that memory stays bounded.
 _SORTED_AT_A_TIME = 1 << 23
-_KINDS = {"prints": "events", "taps": "events", "pays": "payments"}
+EVENT_HASH = "hash(event_date, user_id, value_prop, position)"
+
+
+@dataclass
+class ContentFacts:
+    """What was found in a content.
+
+    Args:
+        line_count: physical lines.
+        row_count: lines that are neither blank nor a CSV header.
+        header_line_number: physical, 1-based; None without a header.
+        columns: of the CSV header, in its order; empty for JSON.
+        unknown_fields: rows by key, or column, that no rule knows.
+        distinct_users: of the valid rows.
+        is_plain: whether the length proof holds; else it was read line by line.
+        parts: which parts are kept of it.
+        content_number: among those that share a parsed file, 1-based; 0 where it has its own.
+    """
+
+    line_count: int = 0
+    row_count: int = 0
+    header_line_number: int | None = None
+    columns: list[str] = field(default_factory=list)
+    unknown_fields: dict[str, int] = field(default_factory=dict)
+    distinct_users: int = 0
+    is_plain: bool = False
+    parts: list[str] = field(default_factory=list)
+    content_number: int = 0
+
+
+@dataclass
+class Draft:
+    """A parsed file while it is written.
+
+    Args:
+        path: of its parts, without their endings.
+        parts: those that were written; one that has no rows is not.
+    """
+
+    path: Path
+    parts: list[str] = field(default_factory=list)
+
+    @property
+    def paths(self) -> list[Path]:
+        """Of the parts that were written."""
+        return [part_of(self.path, part) for part in self.parts]
+
+    def write(
+        self, connection: duckdb.DuckDBPyConnection, part: str, query: str, values: Any = None
+    ) -> None:
+        """Write a part: the rows of a query."""
+        target = literal(part_of(self.path, part))
+        connection.execute(f"copy ({query}) to {target} ({_PARQUET})", values)
+        self.parts.append(part)
 
 
 @dataclass
@@ -56,26 +109,14 @@ class ReadFile:
     """What was read of a raw file.
 
     Args:
-        parts: path of each part that was written, by name; a part without rows is not.
-        line_count: physical lines.
-        row_count: lines that are neither blank nor a CSV header.
-        header_line_number: physical, 1-based; None without a header.
-        columns: of the CSV header, in its order; empty for JSON.
-        unknown_fields: rows by key, or column, that no rule knows.
-        distinct_users: of the valid rows.
+        draft: where its rows are.
+        content: what was found.
         plain_bytes: how many an app writes for the valid rows.
-        is_plain: whether it was read as a file in which every line is as an app writes it.
     """
 
-    parts: dict[str, Path]
-    line_count: int
-    row_count: int
-    header_line_number: int | None = None
-    columns: list[str] = field(default_factory=list)
-    unknown_fields: dict[str, int] = field(default_factory=dict)
-    distinct_users: int = 0
-    plain_bytes: int = 0
-    is_plain: bool = False
+    draft: Draft
+    content: ContentFacts
+    plain_bytes: int
 
 
 @contextmanager
@@ -93,58 +134,69 @@ def sql(name: str) -> str:
 
 
 def read_plain(
-    connection: duckdb.DuckDBPyConnection, file: FoundFile, draft: Path
+    connection: duckdb.DuckDBPyConnection, file: FoundFile, path: Path
 ) -> ReadFile | None:
     """Read a file in which every line is as an app writes it; None where one is not.
 
     Args:
         connection: of reader(), a cursor of its own.
         file: the raw file.
-        draft: path of the files to write, without their endings.
+        path: of the files to write, without their endings.
 
     Returns:
         What was read. It is right only if `is_proved` says so.
     """
     if not _begins_plain(file):
         return None
-    rows = part_of(draft, ROWS)
+    draft = Draft(path)
     try:
-        query = sql(f"plain_{_KINDS[file.source_name]}")
-        _copy(connection, query, rows, _reading(file.path))
+        draft.write(connection, ROWS, sql(f"plain_{kind_of(file)}"), reading(file.path))
     except duckdb.Error:
         # Whatever the reader does not like is for the rules to judge.
         return None
-    connection.execute(f"create or replace temp view valid_rows as from {parquet_rows([rows])}")
-    connection.execute(
-        "create or replace temp table rejected_lines"
-        " (event_date date, value_prop varchar, quarantine_reason varchar)"
-    )
-    found = ReadFile({ROWS: rows}, 0, 0, is_plain=True)
-    has_repeats = _count(connection, file, draft, found)
+    rows = parquet_rows([part_of(path, ROWS)])
+    connection.execute(f"create or replace temp view valid_rows as from {rows}")
+    row_count, plain_bytes = write_counts_of_plain(connection, file, draft)
+    has_repeats, users = _sort(connection, "valid_rows", row_count, is_event=is_event(file))
     if has_repeats:
         return None
-    found.line_count = found.row_count
-    if file.source_name == "pays":
-        found.line_count, found.header_line_number = found.row_count + 1, 1
-        found.columns = list(PAYS_COLUMNS)
-    return found
+    content = plain_content(file, row_count)
+    content.distinct_users = users
+    return ReadFile(draft, content, plain_bytes)
 
 
 def is_proved(file: FoundFile, found: ReadFile, bytes_of: Fingerprint) -> bool:
     """The length proof; see the top of this module."""
-    in_order = file.source_name == "pays" or bytes_of.events_in_order == found.row_count
     ends = not bytes_of.ends_with_newline and bytes_of.content_bytes > 0
-    header = len(PLAIN_HEADER) if file.source_name == "pays" else 0
+    header = 0 if is_event(file) else len(PLAIN_HEADER)
     return (
-        in_order
-        and not bytes_of.is_odd
-        and not (file.source_name == "pays" and bytes_of.has_quote)
+        may_be_plain(file, bytes_of, found.content.row_count)
         and found.plain_bytes + header == bytes_of.content_bytes + ends
     )
 
 
+def may_be_plain(file: FoundFile, bytes_of: Fingerprint, row_count: int) -> bool:
+    """What the length proof asks of the bytes."""
+    if is_event(file):
+        return not bytes_of.is_odd and bytes_of.events_in_order == row_count
+    return not bytes_of.is_odd and not bytes_of.has_quote
+
+
+def plain_content(file: FoundFile, row_count: int) -> ContentFacts:
+    """What is found in a file that is proved, but for its users."""
+    if is_event(file):
+        return ContentFacts(line_count=row_count, row_count=row_count, is_plain=True)
+    return ContentFacts(
+        line_count=row_count + 1,
+        row_count=row_count,
+        header_line_number=1,
+        columns=list(PAYS_COLUMNS),
+        is_plain=True,
+    )
+
+
 def read_lines(
-    connection: duckdb.DuckDBPyConnection, file: FoundFile, lines: Lines, draft: Path
+    connection: duckdb.DuckDBPyConnection, file: FoundFile, lines: Lines, path: Path
 ) -> ReadFile:
     """Read a file line by line, by every rule of the data.
 
@@ -152,51 +204,49 @@ def read_lines(
         connection: of reader(), a cursor of its own.
         file: the raw file.
         lines: as they were counted without the engine.
-        draft: path of the files to write, without their endings.
+        path: of the files to write, without their endings.
     """
-    values = _reading(lines.read_path) | {
+    values = reading(lines.read_path) | {
         "hard_lines": json.dumps([asdict(line) for line in lines.hard_lines])
     }
-    if file.source_name == "pays":
+    if not is_event(file):
         values["columns"] = json.dumps(lines.columns)
-    kind = _KINDS[file.source_name]
-    connection.execute(f"create or replace temp table judged as {sql(f'lines_of_{kind}')}", values)
+    judged = sql(f"lines_of_{kind_of(file)}")
+    connection.execute(f"create or replace temp table judged as {judged}", values)
     header = {"number": lines.header_line_number}
     connection.execute("set variable header_line_number = $number", header)
     connection.execute(sql("numbered"))
-    valid = "select * from numbered where quarantine_reason is null"
-    has_repeats = (
-        kind == "events" and _sorted_has_repeats(connection, f"({valid})", lines.row_count)[0]
-    )
+    valid = "(select * from numbered where quarantine_reason is null)"
+    has_repeats = is_event(file) and _sort(connection, valid, lines.row_count)[0]
     connection.execute(
         "create or replace temp table repeats as"  # nosec B608
         f" select * from ({sql('repeats') if has_repeats else _NO_REPEATS})"
     )
-    found = ReadFile(
-        {ROWS: part_of(draft, ROWS)},
-        lines.line_count,
-        lines.row_count,
-        lines.header_line_number,
-        lines.columns,
-    )
     connection.execute(f"create or replace temp view valid_rows as {sql('valid')}")
     connection.execute(f"create or replace temp table rejected_lines as {sql('rejected')}")
     connection.execute(f"create or replace temp view unusual_lines as {sql('unusual')}")
-    _copy(connection, "from valid_rows", found.parts[ROWS])
+    draft = Draft(path)
+    draft.write(connection, ROWS, "from valid_rows")
     for part, table in ((REJECTED, "rejected_lines"), (UNUSUAL, "unusual_lines")):
         [(has_rows,)] = connection.execute(f"select exists (from {table})").fetchall()  # nosec B608
         if has_rows:
-            found.parts[part] = part_of(draft, part)
-            _copy(connection, f"from {table}", found.parts[part])
-    _count(connection, file, draft, found)
-    if kind == "events":
-        found.unknown_fields = dict(connection.execute(sql("unknown_fields")).fetchall())
+            draft.write(connection, part, f"from {table}")
+    valid_count, plain_bytes = _write_counts(connection, file, draft)
+    content = ContentFacts(
+        line_count=lines.line_count,
+        row_count=lines.row_count,
+        header_line_number=lines.header_line_number,
+        columns=lines.columns,
+        distinct_users=_sort(connection, "valid_rows", valid_count, is_event=False)[1],
+    )
+    if is_event(file):
+        content.unknown_fields = dict(connection.execute(sql("unknown_fields")).fetchall())
     else:
-        found.unknown_fields = {
+        content.unknown_fields = {
             name: lines.row_count for name in lines.columns if name not in PAYS_COLUMNS
         }
     connection.execute("drop table judged cascade")
-    return found
+    return ReadFile(draft, content, plain_bytes)
 
 
 _NO_REPEATS = """
@@ -210,50 +260,59 @@ def part_of(draft: Path, part: str) -> Path:
     return draft.with_name(f"{draft.name}{ending}.parquet")
 
 
+def is_event(file: FoundFile) -> bool:
+    """Whether its rows are prints or taps, and not payments."""
+    return file.source_name != "pays"
+
+
+def kind_of(file: FoundFile) -> str:
+    """How the queries of its rows are named."""
+    return "events" if is_event(file) else "payments"
+
+
 def _begins_plain(file: FoundFile) -> bool:
     """Whether the first line is as an app writes it; saves reading a file that is not plain."""
     start = next(iter(content_of(file)), b"")[:4096]
-    if file.source_name == "pays":
+    if not is_event(file):
         return start.startswith(PLAIN_HEADER)
-    is_event = start.startswith(b'{"day":"') and b'","event_data":{"position":' in start
-    return not start or (is_event and b"\r" not in start)
+    begins = start.startswith(b'{"day":"') and b'","event_data":{"position":' in start
+    return not start or (begins and b"\r" not in start)
 
 
-def _reading(path: Path) -> dict[str, Any]:
+def reading(path: Path) -> dict[str, Any]:
+    """The parameters by which a query reads a file."""
     return {
         "read_path": glob.escape(str(path.absolute())),
         "compression": "gzip" if path.suffix == ".gz" else "none",
     }
 
 
-def _copy(
-    connection: duckdb.DuckDBPyConnection, query: str, path: Path, values: Any = None
-) -> None:
-    connection.execute(f"copy ({query}) to {literal(path)} ({_PARQUET})", values)
+def write_counts_of_plain(
+    connection: duckdb.DuckDBPyConnection, file: FoundFile, draft: Draft
+) -> tuple[int, int]:
+    """Write the counts of valid_rows; how many rows, and how many bytes an app writes for them."""
+    connection.execute(
+        "create or replace temp table rejected_lines"
+        " (event_date date, value_prop varchar, quarantine_reason varchar)"
+    )
+    return _write_counts(connection, file, draft)
 
 
-def _count(
-    connection: duckdb.DuckDBPyConnection, file: FoundFile, draft: Path, found: ReadFile
-) -> bool:
-    """Count the valid_rows and rejected_lines; whether valid events repeat."""
-    kind = _KINDS[file.source_name]
-    found.parts[COUNTS] = part_of(draft, COUNTS)
-    _copy(connection, sql(f"counts_of_{kind}"), found.parts[COUNTS])
-    [(rows, found.plain_bytes)] = connection.execute(
+def _write_counts(
+    connection: duckdb.DuckDBPyConnection, file: FoundFile, draft: Draft
+) -> tuple[int, int]:
+    """The same of valid_rows and rejected_lines; the rows that are valid."""
+    draft.write(connection, COUNTS, sql(f"counts_of_{kind_of(file)}"))
+    [(row_count, plain_bytes)] = connection.execute(
         "select"  # nosec B608
         " cast(coalesce(sum(case when quarantine_reason is null then row_count end), 0) as bigint),"
         " cast(coalesce(sum(plain_bytes), 0) as bigint)"
-        f" from {parquet_rows([found.parts[COUNTS]])}"
+        f" from {parquet_rows([part_of(draft.path, COUNTS)])}"
     ).fetchall()
-    if found.is_plain:
-        found.row_count = rows
-    has_repeats, found.distinct_users = _sorted_has_repeats(
-        connection, "valid_rows", rows, is_event=kind == "events"
-    )
-    return has_repeats
+    return row_count, plain_bytes
 
 
-def _sorted_has_repeats(
+def _sort(
     connection: duckdb.DuckDBPyConnection, rows: str, count: int, *, is_event: bool = True
 ) -> tuple[bool, int]:
     """Whether two events may be equal, since their hashes are; and how many users there are.
@@ -261,21 +320,21 @@ def _sorted_has_repeats(
     numpy sorts whole numbers several times faster than a hash table groups them.
     """
     parts = -(-count // _SORTED_AT_A_TIME) or 1
-    event = "hash(event_date, user_id, value_prop, position)" if is_event else "0::ubigint"
+    event = EVENT_HASH if is_event else "0::ubigint"
     has_repeats, users = False, 0
     for part in range(parts):
         chosen = f"where hash(user_id) % {parts} = {part}" if parts > 1 else ""
         found = connection.execute(
             f"select user_id, {event} as event_hash from {rows} {chosen}"  # nosec B608
         ).fetchnumpy()
-        users += _count_distinct(found["user_id"])
+        users += count_distinct(found["user_id"])
         if is_event:
             hashes = found["event_hash"]
-            has_repeats = has_repeats or _count_distinct(hashes) < len(hashes)
+            has_repeats = has_repeats or count_distinct(hashes) < len(hashes)
     return has_repeats, users
 
 
-def _count_distinct(values: Any) -> int:
+def count_distinct(values: Any) -> int:
     """How many values an array has; it is sorted in its place."""
     values.sort()
     return int(np.count_nonzero(values[1:] != values[:-1])) + 1 if len(values) else 0

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from value_props.database import parquet_rows
 from value_props.ingest import Inventory, RawFile
 from value_props.ingest.find import SOURCES
-from value_props.ingest.read import COUNTS, REJECTED, UNUSUAL, part_of, sql
+from value_props.ingest.read import COUNTS, REJECTED, ROWS, UNUSUAL, part_of, sql
 
 # Of the parts that all sources share: the columns, and their types where no file has the part.
 SHARED = {
@@ -67,11 +69,12 @@ def rows_query(source: str, files: Sequence[RawFile]) -> str:
     """A query of the valid rows of files of one source, with file_number and line_number."""
     # The first row after the header stands on line 2 where the file is plain.
     first_line = 2 if source == "pays" else 1
-    return (
-        f"select {_file_number(files)} as file_number,"  # nosec B608
-        f" coalesce(line_number, file_row_number + {first_line}) as line_number,"
-        " * exclude (line_number, file_row_number)"
-        f" from {parquet_rows([file.parsed_path for file in files], is_numbered=True)}"
+    return _of_files(
+        files,
+        ROWS,
+        f"coalesce(line_number, file_row_number + {first_line}) as line_number,"
+        " * exclude (line_number, content_number, file_row_number)",
+        is_numbered=True,
     )
 
 
@@ -85,16 +88,30 @@ def shared_query(view: str, source: str, files: Sequence[RawFile]) -> str:
             f"select '{source}' as source_name, cast(null as integer) as file_number, {nothing}"
             " where false"
         )
-    paths = [part_of(file.parsed_path.with_suffix(""), part) for file in having]
+    return _of_files(having, part, f"'{source}' as source_name, {', '.join(columns)}")
+
+
+def _of_files(
+    files: Sequence[RawFile], part: str, columns: str, *, is_numbered: bool = False
+) -> str:
+    """A query of a part of files, with the number that each row's raw file has."""
+    numbers: dict[Path, dict[int, int]] = {}
+    for file in files:
+        by_content = numbers.setdefault(file.stem, {})
+        by_content[file.content.content_number] = file.found.file_number
+    rows = parquet_rows([part_of(stem, part) for stem in numbers], is_numbered=is_numbered)
+    if all(list(by_content) == [0] for by_content in numbers.values()):
+        listed: list[Any] = [by_content[0] for by_content in numbers.values()]
+        is_counted = listed == list(range(1, len(listed) + 1))
+        number = "file_index + 1" if is_counted else f"{listed}[cast(file_index + 1 as bigint)]"
+        return f"select cast({number} as integer) as file_number, {columns} from {rows}"  # nosec B608
+    # Of the contents that share a parsed file, some may be of no raw file of this run.
+    listed = [
+        [by_content.get(number, 0) for number in range(max(by_content) + 1)]
+        for by_content in numbers.values()
+    ]
+    number = f"{listed}[cast(file_index + 1 as bigint)][content_number + 1]"
     return (
-        f"select '{source}' as source_name, {_file_number(having)} as file_number,"  # nosec B608
-        f" {', '.join(columns)} from {parquet_rows(paths)}"
+        f"select {number} as file_number, {columns} from {rows}"  # nosec B608
+        f" where coalesce({number}, 0) > 0"
     )
-
-
-def _file_number(files: Sequence[RawFile]) -> str:
-    """SQL that numbers the rows of Parquet files as their raw files are."""
-    numbers = [file.found.file_number for file in files]
-    if numbers == list(range(1, len(numbers) + 1)):
-        return "cast(file_index + 1 as integer)"
-    return f"{numbers}[cast(file_index + 1 as bigint)]"

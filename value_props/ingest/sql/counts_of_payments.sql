@@ -1,6 +1,7 @@
 -- How many rows a file has by day, value prop and judgement, and how many bytes an app writes
 -- for the valid ones.
 select
+    content_number,
     event_date,
     value_prop,
     cast(null as varchar) as quarantine_reason,
@@ -8,9 +9,10 @@ select
     cast(sum(amount) as decimal(38, 2)) as amount,
     cast(sum(payment_bytes(user_id, value_prop, amount)) as bigint) as plain_bytes
 from valid_rows
-group by event_date, value_prop
+group by content_number, event_date, value_prop
 union all
 select
+    cast(0 as integer) as content_number,
     event_date,
     value_prop,
     quarantine_reason,

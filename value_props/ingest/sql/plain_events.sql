@@ -46,5 +46,6 @@ select
     value_prop,
     position,
     -- The line is the row's place in the file.
-    cast(null as bigint) as line_number
+    cast(null as bigint) as line_number,
+    cast(0 as integer) as content_number
 from typed

@@ -47,5 +47,6 @@ select
     value_prop,
     amount,
     -- The line is the row's place in the file, after the header.
-    cast(null as bigint) as line_number
+    cast(null as bigint) as line_number,
+    cast(0 as integer) as content_number
 from typed

@@ -1,0 +1,147 @@
+"""Read many small files as one: to bind a query costs more than to read the rows of such a file.
+
+Their contents are joined in a copy, which the length proof (read.py) is asked of as a whole. Where
+it holds, each line of the copy is a row, so a row belongs to the file that its line came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from value_props.ingest.find import FoundFile
+from value_props.ingest.fingerprint import Fingerprint, content_of, fingerprint_of
+from value_props.ingest.read import (
+    EVENT_HASH,
+    PLAIN_HEADER,
+    ROWS,
+    ContentFacts,
+    Draft,
+    count_distinct,
+    is_event,
+    kind_of,
+    may_be_plain,
+    plain_content,
+    reading,
+    sql,
+    write_counts_of_plain,
+)
+
+SMALL_BYTES = 1 << 18
+# Together. More save nothing, and one that is not plain makes all be read again.
+BATCH_BYTES = 1 << 24
+FEWEST = 8
+
+
+@dataclass(frozen=True)
+class SmallFile:
+    """A small file, read into memory.
+
+    Args:
+        found: where it is.
+        bytes_of: its fingerprint.
+        rows: its lines without the header, each with its end; empty where it is not plain.
+    """
+
+    found: FoundFile
+    bytes_of: Fingerprint
+    rows: bytes
+
+    @property
+    def row_count(self) -> int:
+        """How many lines those are."""
+        return self.rows.count(b"\n")
+
+
+def batches_of(files: Sequence[FoundFile]) -> Iterator[list[FoundFile]]:
+    """Divide files of all sources into those that are read as one; most are by themselves."""
+    for _, of_source in groupby(files, key=lambda file: file.source_name):
+        small: list[FoundFile] = []
+        small_bytes = 0
+        for file in of_source:
+            if file.size_bytes > SMALL_BYTES:
+                yield [file]
+                continue
+            small.append(file)
+            small_bytes += file.size_bytes
+            if small_bytes > BATCH_BYTES:
+                yield small
+                small, small_bytes = [], 0
+        yield from [small] if len(small) >= FEWEST else [[file] for file in small]
+
+
+def small_file(file: FoundFile) -> SmallFile | None:
+    """Read a file; None where it is too large when it is unzipped.
+
+    Raises:
+        ValuePropsError: broken gzip, UTF-16, or a file that cannot be read.
+    """
+    content, raw_hash = b"", hashlib.sha256()
+    for chunk in content_of(file, raw_hash):
+        content += chunk
+        if len(content) > SMALL_BYTES:
+            return None
+    bytes_of = fingerprint_of(file, [content] if content else [], raw_hash)
+    header = b"" if is_event(file) else PLAIN_HEADER
+    rows = content.removeprefix(header)
+    if rows and not bytes_of.ends_with_newline:
+        rows += b"\n"
+    small = SmallFile(file, bytes_of, rows)
+    if content.startswith(header) and may_be_plain(file, bytes_of, small.row_count):
+        return small
+    return replace(small, rows=b"")
+
+
+def read_together(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[SmallFile], copy: Path, path: Path
+) -> tuple[Draft, list[ContentFacts]] | None:
+    """Read plain files of one source as one; None where one of them is not plain.
+
+    Args:
+        connection: of reader(), a cursor of its own.
+        files: of one source, in their order.
+        copy: where their contents are joined.
+        path: of the files to write, without their endings.
+    """
+    first = files[0].found
+    header = b"" if is_event(first) else PLAIN_HEADER
+    copy.write_bytes(header + b"".join(file.rows for file in files))
+    contents = [plain_content(file.found, file.row_count) for file in files]
+    places, place = [], 0
+    for number, facts in enumerate(contents, start=1):
+        facts.content_number = number
+        first_line = 1 + (facts.header_line_number or 0)
+        places.append({"first_row": place, "first_line": first_line, "content_number": number})
+        place += facts.row_count
+    try:
+        query = sql(f"plain_{kind_of(first)}")
+        connection.execute(f"create or replace temp table joined as {query}", reading(copy))
+    except duckdb.Error:
+        return None
+    connection.execute(
+        f"create or replace temp table placed as {sql('together')}", {"places": json.dumps(places)}
+    )
+    connection.execute("create or replace temp view valid_rows as from placed")
+    draft = Draft(path)
+    row_count, plain_bytes = write_counts_of_plain(connection, first, draft)
+    if (row_count, plain_bytes) != (place, sum(len(file.rows) for file in files)):
+        return None
+    ends = np.cumsum([facts.row_count for facts in contents])[:-1]
+    columns = connection.execute(
+        f"select user_id, {EVENT_HASH if is_event(first) else 'rowid'} as event_hash"  # nosec B608
+        " from placed order by rowid"
+    ).fetchnumpy()
+    users, hashes = (np.split(columns[name], ends) for name in ("user_id", "event_hash"))
+    for facts, users_of, hashes_of in zip(contents, users, hashes, strict=True):
+        if count_distinct(hashes_of) < facts.row_count:
+            return None
+        facts.distinct_users = count_distinct(users_of)
+    draft.write(connection, ROWS, "from valid_rows")
+    return draft, contents
