@@ -20,8 +20,7 @@ from raw_data import RawCase
 from reference import MART_COLUMNS, Parameters
 
 from value_props import cli, database
-from value_props import ingest as ingestion
-from value_props.ingest import Inventory, ingest, together
+from value_props.ingest import Inventory, ingest, reading, together
 from value_props.ingest.keep import ParsedFiles
 from value_props.ingest.stage import stage
 from value_props.places import Place
@@ -169,7 +168,7 @@ def ingest_in_every_way(raw_path: Path) -> Inventory:
             file.content.is_plain for file in by_proof.files
         ]
         patched.setattr(together, "FEWEST", 10**6)
-        patched.setattr(ingestion, "read_plain", lambda *_: None)
+        patched.setattr(reading, "read_plain", lambda *_: None)
         by_lines = ingest(raw_path, ParsedFiles(Path(folder) / "lines"))
         assert not any(file.content.is_plain for file in by_lines.files)
         assert _parts_of(by_lines) == expected

@@ -18,9 +18,8 @@ import duckdb
 import pytest
 from harness import ROOT, Pipeline, value_props
 
-from value_props import ingest as ingestion
 from value_props.errors import ValuePropsError
-from value_props.ingest import Trust, ingest, keep, read, together
+from value_props.ingest import Trust, ingest, keep, read, reading, together
 from value_props.ingest.keep import ParsedFiles
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
@@ -235,7 +234,7 @@ def test_a_file_that_changes_while_it_is_read_leaves_nothing(
         return is_proved(*arguments)
 
     is_proved = read.is_proved
-    monkeypatch.setattr(ingestion, "is_proved", changing)
+    monkeypatch.setattr(reading, "is_proved", changing)
     with pytest.raises(ValuePropsError, match="changed"):
         ingest(raw, store)
     assert not list((store.folder / "taps").glob("*.json"))
@@ -254,7 +253,7 @@ def test_a_reading_that_is_stopped_ends_at_once(
     monkeypatch.setattr(
         read, "sql", lambda name: endless if name == "lines_of_events" else sql(name)
     )
-    monkeypatch.setattr(ingestion, "read_plain", lambda *_: None)
+    monkeypatch.setattr(reading, "read_plain", lambda *_: None)
     began_at = time.monotonic()
     Timer(1, stop.set if by == "another thread" else _thread.interrupt_main).start()
     with pytest.raises(ValuePropsError if by == "another thread" else KeyboardInterrupt):

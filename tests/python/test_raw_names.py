@@ -11,8 +11,8 @@ import duckdb
 import pytest
 from harness import ROOT, value_props
 
-from value_props import ingest as ingestion
 from value_props.errors import ValuePropsError
+from value_props.ingest import ingest, reading
 from value_props.ingest.find import find_raw_files, ignored_names, modified_at
 from value_props.ingest.keep import ParsedFiles
 
@@ -155,8 +155,8 @@ def test_what_the_engine_refuses_names_the_file_and_no_row(
     def full(*_: object) -> None:
         raise duckdb.IOException("IO Error: no space left\nOriginal Line: user 98702")
 
-    monkeypatch.setattr(ingestion, "read_plain", lambda *_: None)
-    monkeypatch.setattr(ingestion, "read_lines", full)
+    monkeypatch.setattr(reading, "read_plain", lambda *_: None)
+    monkeypatch.setattr(reading, "read_lines", full)
     with pytest.raises(ValuePropsError, match=r"prints\.json.*no space left") as caught:
-        ingestion.ingest(CLEAN, ParsedFiles(tmp_path))
+        ingest(CLEAN, ParsedFiles(tmp_path))
     assert "98702" not in str(caught.value)

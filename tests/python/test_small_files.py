@@ -217,7 +217,7 @@ def test_one_that_changes_while_they_are_read_leaves_nothing(
         return read_together(*arguments)
 
     read_together = together.read_together
-    monkeypatch.setattr("value_props.ingest.read_together", changing)
+    monkeypatch.setattr("value_props.ingest.reading.read_together", changing)
     with pytest.raises(ValuePropsError, match=r"taps_05\.json.*changed"):
         ingest(raw, store)
     assert not list((store.folder / "taps").glob("*.json"))
