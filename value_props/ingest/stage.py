@@ -72,7 +72,8 @@ def rows_query(source: str, files: Sequence[RawFile]) -> str:
     return _of_files(
         files,
         ROWS,
-        f"coalesce(line_number, file_row_number + {first_line}) as line_number,"
+        f"{{number}} as file_number,"
+        f" coalesce(line_number, file_row_number + {first_line}) as line_number,"
         " * exclude (line_number, content_number, file_row_number)",
         is_numbered=True,
     )
@@ -88,13 +89,14 @@ def shared_query(view: str, source: str, files: Sequence[RawFile]) -> str:
             f"select '{source}' as source_name, cast(null as integer) as file_number, {nothing}"
             " where false"
         )
-    return _of_files(having, part, f"'{source}' as source_name, {', '.join(columns)}")
+    named = f"'{source}' as source_name, {{number}} as file_number, {', '.join(columns)}"
+    return _of_files(having, part, named)
 
 
 def _of_files(
     files: Sequence[RawFile], part: str, columns: str, *, is_numbered: bool = False
 ) -> str:
-    """A query of a part of files, with the number that each row's raw file has."""
+    """A query of a part of files; {number} in its columns is that of each row's raw file."""
     numbers: dict[Path, dict[int, int]] = {}
     for file in files:
         by_content = numbers.setdefault(file.stem, {})
@@ -103,8 +105,9 @@ def _of_files(
     if all(list(by_content) == [0] for by_content in numbers.values()):
         listed: list[Any] = [by_content[0] for by_content in numbers.values()]
         is_counted = listed == list(range(1, len(listed) + 1))
-        number = "file_index + 1" if is_counted else f"{listed}[cast(file_index + 1 as bigint)]"
-        return f"select cast({number} as integer) as file_number, {columns} from {rows}"  # nosec B608
+        place = "file_index + 1" if is_counted else f"{listed}[cast(file_index + 1 as bigint)]"
+        number = f"cast({place} as integer)"
+        return f"select {columns.format(number=number)} from {rows}"  # nosec B608
     # Of the contents that share a parsed file, some may be of no raw file of this run.
     listed = [
         [by_content.get(number, 0) for number in range(max(by_content) + 1)]
@@ -112,6 +115,6 @@ def _of_files(
     ]
     number = f"{listed}[cast(file_index + 1 as bigint)][content_number + 1]"
     return (
-        f"select {number} as file_number, {columns} from {rows}"  # nosec B608
+        f"select {columns.format(number=number)} from {rows}"  # nosec B608
         f" where coalesce({number}, 0) > 0"
     )
