@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from value_props import alerts, database, history, report, sample
+from value_props import alerts, database, history, lineage, report, sample
 from value_props.ending import (
     emit_lineage,
     kept_on_failure,
@@ -220,7 +220,7 @@ def _build_and_judge(run: Run, out: OutPath) -> Verdict:
         fields["tables"] = database.carry_over_snapshots(out.current / DATABASE, run.database)
     run.outcomes = _run_dbt(run, dbt, DATA_ONLY)
     inventory.check_unchanged()
-    with step("judge", run.seconds) as fields:
+    with step("judge", run.seconds) as fields, database.loaded(run.database):
         verdict = judge(run.outcomes, run.database, needs_lookbacks=out.edition == BACKFILL)
         dbt.refuse_left_out(run.outcomes)
         run.warnings.extend(verdict.warnings)
@@ -236,7 +236,12 @@ def _dbt(run: Run, target_path: Path) -> Dbt:
             f"dbt packages in {request.project / 'dbt_packages'}",
             "Run `value-props deps`",
         )
-    return Dbt(request.project, run.database, target_path, request.parameters, request.is_debug)
+    # Nobody else reads them, and they take as long as a tenth of the models.
+    writes_artifacts = request.is_debug or lineage.is_configured(request.project)
+    return Dbt(
+        *(request.project, run.database, target_path, request.parameters, request.is_debug),
+        writes_artifacts=writes_artifacts,
+    )
 
 
 def _ingest_and_parse(run: Run, dbt: Dbt, parsed_files: ParsedFiles) -> Inventory:
@@ -292,12 +297,15 @@ def _finish(run: Run, out: OutPath, verdict: Verdict) -> Published:
     files = run.folder / "files"
     with step("export", run.seconds):
         _export(run, out, files)
-    kept_back = None if request.make_current else _why_kept_back(run, out)
-    ended = history.Ended("published", int(ExitCode.PUBLISHED), is_made_current=kept_back is None)
-    with step("history", run.seconds):
-        stage_record(run, out, ended)
-    with step("report", run.seconds):
-        write_report(run, out, ended, run.database)
+    with database.loaded(run.database):
+        kept_back = None if request.make_current else _why_kept_back(run, out)
+        ended = history.Ended(
+            "published", int(ExitCode.PUBLISHED), is_made_current=kept_back is None
+        )
+        with step("history", run.seconds):
+            stage_record(run, out, ended)
+        with step("report", run.seconds):
+            write_report(run, out, ended, run.database)
     with step("manifest", run.seconds):
         facts = {
             "run_id": run.run_id,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import signal
 import stat
@@ -467,6 +469,9 @@ def docs(out: Place) -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    # What a command makes lives to its end: to look for garbage among it takes a tenth of the time.
+    gc.disable()
+    atexit.register(gc.freeze)
     start_in_utf_8()
     prepare_streams()
     code = _exit_code_of_command("--debug" in sys.argv)

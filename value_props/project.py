@@ -103,6 +103,7 @@ class Dbt:
         target_path: where dbt keeps its artifacts and its parsed project.
         dbt_vars: passed as --vars; the same vars from run to run keep the parsed project.
         is_debug: dbt writes its debug log.
+        writes_artifacts: dbt writes what it knows of the project and the run to the target path.
     """
 
     project: Path
@@ -110,10 +111,11 @@ class Dbt:
     target_path: Path
     dbt_vars: Mapping[str, str]
     is_debug: bool = False
+    writes_artifacts: bool = False
     manifest: Any = None
 
     def parse(self) -> None:
-        """Load the project; the next build need not do it again, and writes its manifest."""
+        """Load the project; the next build need not do it again."""
         self.manifest = self._invoke(["parse", "--no-write-json"], None)
 
     def build(
@@ -128,7 +130,8 @@ class Dbt:
         Raises:
             ValuePropsError: dbt could not start.
         """
-        result = self._invoke(["build", *options], on_event)
+        artifacts = "--write-json" if self.writes_artifacts else "--no-write-json"
+        result = self._invoke(["build", artifacts, *options], on_event)
         # A hook that did its work is no node.
         return [
             _outcome_of(item)
@@ -202,7 +205,7 @@ class Dbt:
             *("--target-path", str(self.target_path)),
             *("--log-path", str(self.target_path / "logs")),
             *("--log-level", "none"),
-            *("--log-level-file", "debug" if self.is_debug else "warn"),
+            *("--log-level-file", "debug" if self.is_debug else "none"),
             *("--vars", json.dumps(dict(self.dbt_vars), sort_keys=True)),
             "--no-use-colors",
         ]
@@ -220,6 +223,14 @@ def _without_hash(path: Path) -> Iterator[Path]:
         yield link / path.name
 
 
+def _table_of(node: Any, failures: int | None) -> str:
+    """Schema and name of what a node built; a test keeps the rows that it finds."""
+    if str(node.resource_type) == "test" and not failures:
+        return ""
+    # Without the database, whose name is the same in each run.
+    return (getattr(node, "relation_name", None) or "").replace('"', "").partition(".")[2]
+
+
 def _outcome_of(item: Any) -> NodeOutcome:
     node = item.node
     outcome = NodeOutcome(
@@ -229,8 +240,7 @@ def _outcome_of(item: Any) -> NodeOutcome:
         failures=item.failures or 0,
         seconds=item.execution_time or 0.0,
         message=item.message or "",
-        # Without the database, whose name is the same in each run.
-        table=(getattr(node, "relation_name", None) or "").replace('"', "").partition(".")[2],
+        table=_table_of(node, item.failures),
         description=(node.description or "").strip(),
         columns={column.name: column.data_type for column in getattr(node, "columns", {}).values()},
     )

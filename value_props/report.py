@@ -114,6 +114,8 @@ def compose(
         window = next(iter(rows_of(connection, WINDOW_QUERY)), None)
         drift = rows_of(connection, _DRIFT, [begun.run_id])
         tests = [_test(outcome) for outcome in findings.outcomes if outcome.kind == "test"]
+        tables = _tables(connection)
+        spelled = _spelled_types(connection, findings.outcomes)
         report = {
             "format_version": FORMAT_VERSION,
             "run": {
@@ -139,7 +141,7 @@ def compose(
             "datasets": [
                 *(_source(connection, name, tests) for name in SOURCE_FIELDS),
                 *(
-                    _table(connection, outcome, tests)
+                    _table(outcome, tests, tables, spelled)
                     for outcome in findings.outcomes
                     if outcome.kind in ("model", "seed", "snapshot")
                 ),
@@ -304,32 +306,62 @@ def _missing_fields(connection: duckdb.DuckDBPyConnection, name: str) -> list[st
     return [field for field in SOURCE_FIELDS[name] if field in missing]
 
 
+@dataclass
+class _Table:
+    """A relation of the database.
+
+    Args:
+        columns: type by name.
+        rows: how many; None of a view.
+    """
+
+    columns: dict[str, str]
+    rows: int | None = None
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, _Table]:
+    """The relations of the database, by schema and name."""
+    tables: dict[str, _Table] = {}
+    for row in rows_of(
+        connection,
+        "select schema_name || '.' || table_name as path, column_name, data_type"
+        " from duckdb_columns() where database_name = current_database() order by column_index",
+    ):
+        tables.setdefault(row["path"], _Table({})).columns[row["column_name"]] = row["data_type"]
+    counts = [
+        f"select {literal(path)}, count(*) from {path}"  # nosec B608
+        for (path,) in connection.execute(
+            "select schema_name || '.' || table_name from duckdb_tables()"
+            " where database_name = current_database()"
+        ).fetchall()
+    ]
+    for path, rows in connection.execute(" union all ".join(counts)).fetchall() if counts else ():
+        tables[path].rows = rows
+    return tables
+
+
+def _spelled_types(
+    connection: duckdb.DuckDBPyConnection, outcomes: Sequence[NodeOutcome]
+) -> dict[str, str]:
+    """How DuckDB spells the types that are declared: int is INTEGER."""
+    kinds = sorted({kind for outcome in outcomes for kind in outcome.columns.values() if kind})
+    if not kinds:
+        return {}
+    spelled = connection.execute(
+        f"select {', '.join(f'typeof(cast(null as {kind}))' for kind in kinds)}"  # nosec B608
+    ).fetchall()[0]
+    return dict(zip(kinds, spelled, strict=True))
+
+
 def _table(
-    connection: duckdb.DuckDBPyConnection,
     outcome: NodeOutcome,
     tests: Sequence[Mapping[str, Any]],
+    tables: Mapping[str, _Table],
+    spelled: Mapping[str, str],
 ) -> dict[str, Any]:
-    schema, _, name = outcome.table.partition(".")
-    found = {
-        row["column_name"]: row["data_type"]
-        for row in rows_of(
-            connection,
-            "select column_name, data_type from duckdb_columns()"
-            " where database_name = current_database() and schema_name = ? and table_name = ?"
-            " order by column_index",
-            [schema, name],
-        )
-    }
-    is_table = bool(
-        rows_of(
-            connection,
-            "select 1 from duckdb_tables() where database_name = current_database()"
-            " and schema_name = ? and table_name = ?",
-            [schema, name],
-        )
-    )
+    table = tables.get(outcome.table, _Table({}))
+    found, rows = table.columns, table.rows
     expected = dict(outcome.columns)
-    rows = _count(connection, outcome.table) if is_table else None
     return {
         "name": outcome.name,
         "kind": outcome.kind,
@@ -345,18 +377,12 @@ def _table(
         "wrong_types": [
             {"name": name, "expected": kind, "found": found[name]}
             for name, kind in expected.items()
-            if kind and name in found and not _is_type(connection, kind, found[name])
+            if kind and name in found and spelled[kind] != found[name]
         ],
         "rows": {"read": rows, "kept": rows, "quarantined": None if rows is None else 0},
         "quarantine": [],
         "tests": [test for test in tests if outcome.name in test["model_name"].split(", ")],
     }
-
-
-def _is_type(connection: duckdb.DuckDBPyConnection, expected: str, found: str) -> bool:
-    """Whether both are the same type, such as int and INTEGER."""
-    [[spelled]] = connection.execute(f"select typeof(cast(null as {expected}))").fetchall()
-    return bool(spelled == found)
 
 
 def _test(outcome: NodeOutcome) -> dict[str, Any]:

@@ -1,0 +1,22 @@
+{#- The descriptions of a relation and its columns, in one statement. A description of a column
+    that is not there stops the model; dbt would ask the database first, and only warn. -#}
+{% macro duckdb__persist_docs(relation, model, for_relation=true, for_columns=true) %}
+    {%- set comments = [] -%}
+    {%- if for_relation and config.persist_relation_docs() and model.description -%}
+        {%- do comments.append(relation.type ~ ' ' ~ relation ~ ' is '
+            ~ duckdb_escape_comment(model.description)) -%}
+    {%- endif -%}
+    {%- if for_columns and config.persist_column_docs() -%}
+        {%- for column in model.columns.values() if column.description -%}
+            {%- do comments.append('column ' ~ relation ~ '.' ~ adapter.quote(column.name)
+                ~ ' is ' ~ duckdb_escape_comment(column.description)) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- if comments -%}
+        {%- call statement('comments') -%}
+            {%- for comment in comments %}
+                comment on {{ comment }};
+            {%- endfor %}
+        {%- endcall -%}
+    {%- endif -%}
+{% endmacro %}
