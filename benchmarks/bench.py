@@ -1,7 +1,8 @@
 """`make bench`: what a build costs, beside the bare scan and a Polars job on the same files.
 
 Each scale's figures replace those that benchmarks/results.json and the table of the README
-hold of it.
+hold of it; README.md in this folder says what each is. A machine that has other work to do gives
+none.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +47,39 @@ HEADINGS = (
     "peak MB",
     "spilled MB",
 )
+# Up to so many bytes of raw files each job runs three times.
+REPEATED_UP_TO_BYTES = 1_500_000_000
+# What other processes may take of the machine, and how far the bare scans may lie apart.
+MOST_BUSY, MOST_SPREAD = 0.1, 0.2
 # Every how many lines one is bad, in the files that fail the length proof.
 BAD_LINE_EVERY = 10_000
 VERSIONS = ("dbt-core", "dbt-duckdb", "duckdb", "polars")
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Runs of one job.
+
+    Args:
+        jobs: in the order of their seconds.
+    """
+
+    jobs: list[Job]
+
+    @property
+    def median(self) -> Job:
+        """The run that took the median of the seconds."""
+        return self.jobs[len(self.jobs) // 2]
+
+    @property
+    def spread(self) -> float:
+        """How much longer than the quickest the slowest took, as a share."""
+        return self.jobs[-1].span.seconds / self.jobs[0].span.seconds - 1
+
+
+def repeated(times: int, job: Callable[[], Job]) -> Repeated:
+    """Run a job some times."""
+    return Repeated(sorted((job() for _ in range(times)), key=lambda job: job.span.seconds))
 
 
 def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
@@ -60,34 +93,64 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
     Returns:
         The figures: seconds, bytes, and ratios of seconds within this run.
     """
+    _refuse_busy_machine()
     python = Path(sys.executable)
+    raw_bytes = sum(path.stat().st_size for path in raw_path.iterdir())
+    times = 3 if raw_bytes <= REPEATED_UP_TO_BYTES else 1
     # As many as the bare scan and the Polars job take.
     threads = os.cpu_count() or 1
     for name in ("scan", "polars"):
         (scratch / name).mkdir()
     tiny_path = ROOT / "tests" / "fixtures" / "clean"
 
-    console.print("Bare scan, ingestion, Polars job, then four builds …")
-    scan = run([python, "benchmarks/bare_scan.py", "--raw", raw_path, "--out", scratch / "scan"])
-    plain = ingestion(raw_path, scratch / "plain")
+    def bare_scan() -> Job:
+        return run(
+            [python, "benchmarks/bare_scan.py", "--raw", raw_path, "--out", scratch / "scan"]
+        )
+
+    def polars() -> Job:
+        out = scratch / "polars"
+        return run([python, "benchmarks/polars_job.py", "--raw", raw_path, "--out", out])
+
+    console.print(f"Bare scan, ingestion, Polars job and builds, {times} of each …")
+    first_scans = repeated(times, bare_scan)
+    plain = repeated(times, lambda: ingestion(raw_path, scratch / "plain"))
     spoil(raw_path, scratch / "spoilt")
-    by_lines = ingestion(scratch / "spoilt", scratch / "by_lines")
-    rival = run(
-        [python, "benchmarks/polars_job.py", "--raw", raw_path, "--out", scratch / "polars"]
-    )
-    # The first build of an out path parses the whole project, which later ones do not. One node
-    # at a time, so that the seconds of a node are its own.
+    by_lines = repeated(times, lambda: ingestion(scratch / "spoilt", scratch / "by_lines"))
+    shutil.rmtree(scratch / "spoilt")
+    rival = repeated(times, polars)
+    # The first build of an out path parses the whole project, which later ones do not.
     full = "--full-refresh"
-    build(tiny_path, scratch / "tiny", full, threads=threads, node_threads=1)
-    tiny = build(tiny_path, scratch / "tiny", full, threads=threads, node_threads=1)
-    split = build(raw_path, scratch / "out", full, threads=threads, node_threads=1)
-    whole = build(raw_path, scratch / "out", full, threads=threads)
+    build(tiny_path, scratch / "tiny", full, threads=threads)
+    tiny = repeated(times, lambda: build(tiny_path, scratch / "tiny", full, threads=threads).job)
+    build(tiny_path, scratch / "out", full, threads=threads)
+    builds = [build(raw_path, scratch / "out", full, threads=threads) for _ in range(times)]
+    builds.sort(key=lambda one: one.job.span.seconds)
+    whole, jobs = builds[times // 2], Repeated([one.job for one in builds])
+    # One node at a time, so that the seconds of a node are its own; --debug keeps what dbt says
+    # of them. A project that is parsed for one thread is parsed again for two.
+    one_by_one = {"threads": threads, "node_threads": 1}
+    split_tiny = build(tiny_path, scratch / "split", full, "--debug", **one_by_one)
+    split = build(raw_path, scratch / "split", full, "--debug", **one_by_one)
+    scans = Repeated(sorted([*first_scans.jobs, bare_scan()], key=lambda job: job.span.seconds))
+    if scans.spread > MOST_SPREAD:
+        sys.exit(f"The bare scans lie {scans.spread:.0%} apart: the machine had other work to do")
 
     if not filecmp.cmp(scratch / "polars/final.csv", scratch / "out/final.csv", shallow=False):
         sys.exit("the Polars job and the build disagree on final.csv")
     # What the nodes take beyond those of the small fixture.
-    sql = {kind: split.node_seconds(kind) - tiny.node_seconds(kind) for kind in ("model", "test")}
-    console.print(_jobs_table(scan, plain, by_lines, rival, whole.job, tiny.job))
+    sql = {
+        kind: split.node_seconds(kind) - split_tiny.node_seconds(kind) for kind in ("model", "test")
+    }
+    runs = {
+        "bare_scan": scans,
+        "ingestion": plain,
+        "ingestion_with_a_bad_line_in_10000": by_lines,
+        "polars": rival,
+        "build": jobs,
+        "build_of_the_small_fixture": tiny,
+    }
+    console.print(_jobs_table(runs))
     console.print(_steps_table(whole, split, sql))
     models = {
         node["unique_id"].rpartition(".")[2]: node
@@ -98,45 +161,40 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
     memory_limit = resolve().memory_limit
     bounds = {
         name: slowest_operators(
-            scratch / "out/value_props.duckdb", models[name]["compiled_code"], threads, memory_limit
+            scratch / "split/value_props.duckdb",
+            models[name]["compiled_code"],
+            threads,
+            memory_limit,
         )
         for name in slowest
     }
     console.print(_bounds_table(bounds, models))
+    seconds = {name: found.median.span.seconds for name, found in runs.items()}
     figures = {
-        "raw_bytes": sum(path.stat().st_size for path in raw_path.iterdir()),
+        "raw_bytes": raw_bytes,
         "rows_in_mart": json.loads((scratch / "out/manifest.json").read_text(encoding="utf-8"))[
             "rows_in_mart"
         ],
         "memory_limit": memory_limit,
         "threads": threads,
+        "runs": times,
         "seconds": {
-            "bare_scan": round(scan.span.seconds, 2),
-            "ingestion": round(plain.span.seconds, 2),
-            "ingestion_with_a_bad_line_in_10000": round(by_lines.span.seconds, 2),
-            "polars": round(rival.span.seconds, 2),
-            "build": round(whole.job.span.seconds, 2),
-            "build_of_the_small_fixture": round(tiny.job.span.seconds, 2),
+            **{name: round(found, 2) for name, found in seconds.items()},
             "sql_of_models": round(sql["model"], 2),
             "sql_of_tests": round(sql["test"], 2),
         },
+        "spread": {name: round(found.spread, 2) for name, found in runs.items()},
         "steps": whole.step_seconds,
         "models": {name: round(node["execution_time"], 2) for name, node in models.items()},
         "slowest_models": bounds,
-        "peak_bytes": {
-            "bare_scan": scan.peak(),
-            "ingestion": plain.peak(),
-            "ingestion_with_a_bad_line_in_10000": by_lines.peak(),
-            "polars": rival.peak(),
-            "build": whole.job.peak(),
-        },
+        "peak_bytes": {name: found.median.peak() for name, found in runs.items()},
         "spilled_bytes": whole.job.spilled,
-        "build_to_polars": round(whole.job.span.seconds / rival.span.seconds, 2),
-        "ingestion_to_bare_scan": round(plain.span.seconds / scan.span.seconds, 2),
+        "build_to_polars": round(seconds["build"] / seconds["polars"], 2),
+        "ingestion_to_bare_scan": round(seconds["ingestion"] / seconds["bare_scan"], 2),
         "ingestion_with_a_bad_line_in_10000_to_bare_scan": round(
-            by_lines.span.seconds / scan.span.seconds, 2
+            seconds["ingestion_with_a_bad_line_in_10000"] / seconds["bare_scan"], 2
         ),
-        "sql_to_bare_scan": round(sql["model"] / scan.span.seconds, 2),
+        "sql_to_bare_scan": round(sql["model"] / seconds["bare_scan"], 2),
     }
     for kind in ("", "_with_a_bad_line_in_10000"):
         name = f"ingestion{kind}_to_bare_scan"
@@ -202,6 +260,7 @@ def sample_of(console: Console, data: Path, scale: float) -> Path:
 
 def ingestion(raw_path: Path, folder: Path) -> Job:
     """Read the raw files into a new folder, and do nothing else."""
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     program = "benchmarks/ingest_job.py"
     return run([Path(sys.executable), program, "--raw", raw_path, "--out", folder])
@@ -216,23 +275,31 @@ def spoil(raw_path: Path, folder: Path) -> None:
                 copy.write(b"{\n" if number % BAD_LINE_EVERY == BAD_LINE_EVERY - 1 else line)
 
 
-def _jobs_table(scan: Job, plain: Job, by_lines: Job, rival: Job, whole: Job, tiny: Job) -> Table:
-    table = Table("whole jobs")
-    for heading in ("seconds", "CPU seconds", "peak MB"):
+def _refuse_busy_machine() -> None:
+    busy = psutil.cpu_percent(interval=2) / 100
+    if busy > MOST_BUSY:
+        sys.exit(f"Other processes take {busy:.0%} of the machine: stop them, and measure again")
+
+
+def _jobs_table(runs: Mapping[str, Repeated]) -> Table:
+    table = Table("whole jobs: the median of the runs")
+    for heading in ("seconds", "spread", "CPU seconds", "peak MB"):
         table.add_column(heading, justify="right")
-    for name, job in {
-        "bare typed scan": scan,
-        "ingestion: read, hash, prove and keep": plain,
-        "the same with a bad line in 10,000": by_lines,
-        "Polars job with its checks": rival,
-        "value-props build": whole,
-        "fixed cost: value-props build of the small fixture": tiny,
-    }.items():
+    names = {
+        "bare_scan": "bare typed scan",
+        "ingestion": "ingestion: read, hash, prove and keep",
+        "ingestion_with_a_bad_line_in_10000": "the same with a bad line in 10,000",
+        "polars": "Polars job with its checks",
+        "build": "value-props build",
+        "build_of_the_small_fixture": "fixed cost: value-props build of the small fixture",
+    }
+    for key, found in runs.items():
         table.add_row(
-            name,
-            f"{job.span.seconds:.1f}",
-            f"{job.cpu_seconds:.1f}",
-            f"{job.peak() / MEGABYTE:,.0f}",
+            names[key],
+            f"{found.median.span.seconds:.1f}",
+            f"{found.spread:.0%}",
+            f"{found.median.cpu_seconds:.1f}",
+            f"{found.median.peak() / MEGABYTE:,.0f}",
         )
     return table
 

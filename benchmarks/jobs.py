@@ -96,7 +96,7 @@ class Build:
     Args:
         job: its process.
         steps: of run.log, by name.
-        nodes: what dbt wrote of each node: run_results.json.
+        nodes: what dbt wrote of each node, in run_results.json; empty without --debug.
     """
 
     job: Job
@@ -184,6 +184,8 @@ def build(
         if match := STEP.match(line):
             end = moment_of(match["moment"])
             steps[match["name"]] = Span(end - float(match["seconds"]), end)
+    if "--debug" not in options:
+        return Build(job, steps, [])
     results = json.loads((out_path / ".cache/dbt/run_results.json").read_text(encoding="utf-8"))
     return Build(job, steps, results["results"])
 

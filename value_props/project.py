@@ -43,6 +43,7 @@ class NodeOutcome:
         column_name: that a test judges; None for a test of a table.
         rule: kind of a generic test, `singular`, or empty for what is no data test.
         severity: of a test: error or warn.
+        is_sampled: whether a test asks a sample of the users where a run publishes.
         description: of the node.
         columns: that the node is to have: type by name, None where only the name is agreed.
     """
@@ -58,6 +59,7 @@ class NodeOutcome:
     column_name: str | None = None
     rule: str = ""
     severity: str = ""
+    is_sampled: bool = False
     description: str = ""
     columns: Mapping[str, str | None] = field(default_factory=dict)
 
@@ -254,4 +256,5 @@ def _outcome_of(item: Any) -> NodeOutcome:
         column_name=getattr(node, "column_name", None),
         rule=generic.name if generic else "singular",
         severity=str(node.config.severity).lower(),
+        is_sampled="sampled" in node.config.tags,
     )

@@ -67,6 +67,7 @@ _DATASET_TYPE = {
         {
             **dict.fromkeys(("name", "model_name", "column_name", "rule"), "VARCHAR"),
             **dict.fromkeys(("severity", "status"), "VARCHAR"),
+            "is_sampled": "BOOLEAN",
             "failures": "BIGINT",
             "seconds": "DOUBLE",
             **dict.fromkeys(("message", "description", "query"), "VARCHAR"),
@@ -392,6 +393,7 @@ def _test(outcome: NodeOutcome) -> dict[str, Any]:
         "column_name": outcome.column_name,
         "rule": outcome.rule,
         "severity": outcome.severity,
+        "is_sampled": outcome.is_sampled,
         "status": outcome.status,
         "failures": outcome.failures,
         "seconds": outcome.seconds,

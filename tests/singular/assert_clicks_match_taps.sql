@@ -9,6 +9,7 @@ prints as (
         value_prop,
         position
     from {{ ref('fct_prints') }}
+    where {{ is_in_sample('user_id') }}
 ),
 
 clicked as (
@@ -18,7 +19,7 @@ clicked as (
         value_prop,
         position
     from {{ ref('fct_prints') }}
-    where is_clicked
+    where is_clicked and {{ is_in_sample('user_id') }}
 ),
 
 tapped as (
@@ -28,6 +29,7 @@ tapped as (
         value_prop,
         position
     from {{ ref('stg_taps') }}
+    where {{ is_in_sample('user_id') }}
     intersect
     select * from prints
 ),

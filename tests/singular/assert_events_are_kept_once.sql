@@ -17,6 +17,7 @@ deliveries as (
         position,
         0 as times_kept
     from {{ ref('base_prints') }}
+    where {{ is_in_sample('user_id') }}
     union all
     select
         'taps' as source_name,
@@ -26,6 +27,7 @@ deliveries as (
         position,
         0 as times_kept
     from {{ ref('base_taps') }}
+    where {{ is_in_sample('user_id') }}
     union all
     select
         'prints' as source_name,
@@ -35,6 +37,7 @@ deliveries as (
         position,
         1 as times_kept
     from {{ ref('stg_prints') }}
+    where {{ is_in_sample('user_id') }}
     union all
     select
         'taps' as source_name,
@@ -44,6 +47,7 @@ deliveries as (
         position,
         1 as times_kept
     from {{ ref('stg_taps') }}
+    where {{ is_in_sample('user_id') }}
 ),
 
 kept as (

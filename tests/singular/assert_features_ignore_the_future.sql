@@ -23,6 +23,7 @@ lookbacks as (
         fct_prints.prior_amount
     from {{ ref('fct_prints') }} as fct_prints
     cross join run_window
+    where {{ is_in_sample('fct_prints.user_id') }}
 ),
 
 -- The days that any lookback may read; what is older or newer is in none of them.
@@ -41,6 +42,7 @@ all_rows as (
         value_prop,
         cast(0 as decimal(18, 2)) as amount
     from {{ ref('stg_prints') }}
+    where {{ is_in_sample('user_id') }}
     union all
     select
         'taps' as source_name,
@@ -49,6 +51,7 @@ all_rows as (
         value_prop,
         cast(0 as decimal(18, 2)) as amount
     from {{ ref('stg_taps') }}
+    where {{ is_in_sample('user_id') }}
     union all
     select
         'pays' as source_name,
@@ -57,6 +60,7 @@ all_rows as (
         value_prop,
         amount
     from {{ ref('stg_pays') }}
+    where {{ is_in_sample('user_id') }}
 ),
 
 source_rows as (
