@@ -32,7 +32,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 
 from value_props.database import literal, opened, parquet_rows
 from value_props.ingest.find import FoundFile
@@ -336,5 +335,8 @@ def _sort(
 
 def count_distinct(values: Any) -> int:
     """How many values an array has; it is sorted in its place."""
+    # A run that has nothing new to read needs it not.
+    import numpy as np
+
     values.sort()
     return int(np.count_nonzero(values[1:] != values[:-1])) + 1 if len(values) else 0

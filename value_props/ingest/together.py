@@ -14,7 +14,6 @@ from itertools import groupby
 from pathlib import Path
 
 import duckdb
-import numpy as np
 
 from value_props.ingest.find import FoundFile
 from value_props.ingest.fingerprint import Fingerprint, content_of, fingerprint_of
@@ -133,6 +132,8 @@ def read_together(
     row_count, plain_bytes = write_counts_of_plain(connection, first, draft)
     if (row_count, plain_bytes) != (place, sum(len(file.rows) for file in files)):
         return None
+    import numpy as np
+
     ends = np.cumsum([facts.row_count for facts in contents])[:-1]
     columns = connection.execute(
         f"select user_id, {EVENT_HASH if is_event(first) else 'rowid'} as event_hash"  # nosec B608
