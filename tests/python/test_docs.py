@@ -72,7 +72,8 @@ def test_everything_is_described(pipeline: Pipeline) -> None:
 def test_every_argument_of_a_macro_is_described(pipeline: Pipeline) -> None:
     wrong = {}
     for macro in pipeline.dbt.manifest.macros.values():
-        if macro.package_name != "value_props":
+        # A materialization takes none.
+        if macro.package_name != "value_props" or macro.name.startswith("materialization_"):
             continue
         signature = re.search(r"macro\s+\w+\((.*?)\)", macro.macro_sql)
         assert signature, macro.name
