@@ -58,28 +58,25 @@ VERSIONS = ("dbt-core", "dbt-duckdb", "duckdb", "polars")
 
 @dataclass(frozen=True)
 class Repeated:
-    """Runs of one job.
-
-    Args:
-        jobs: in the order of their seconds.
-    """
+    """Runs of one job, in any order."""
 
     jobs: list[Job]
 
     @property
     def median(self) -> Job:
         """The run that took the median of the seconds."""
-        return self.jobs[len(self.jobs) // 2]
+        return sorted(self.jobs, key=lambda job: job.span.seconds)[len(self.jobs) // 2]
 
     @property
     def spread(self) -> float:
         """How much longer than the quickest the slowest took, as a share."""
-        return self.jobs[-1].span.seconds / self.jobs[0].span.seconds - 1
+        seconds = [job.span.seconds for job in self.jobs]
+        return max(seconds) / min(seconds) - 1
 
 
 def repeated(times: int, job: Callable[[], Job]) -> Repeated:
     """Run a job some times."""
-    return Repeated(sorted((job() for _ in range(times)), key=lambda job: job.span.seconds))
+    return Repeated([job() for _ in range(times)])
 
 
 def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
@@ -125,14 +122,14 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
     tiny = repeated(times, lambda: build(tiny_path, scratch / "tiny", *full, threads=threads).job)
     build(tiny_path, scratch / "out", *full, threads=threads)
     builds = [build(raw_path, scratch / "out", *full, threads=threads) for _ in range(times)]
-    builds.sort(key=lambda one: one.job.span.seconds)
-    whole, jobs = builds[times // 2], Repeated([one.job for one in builds])
+    jobs = Repeated([one.job for one in builds])
+    [whole] = [one for one in builds if one.job is jobs.median]
     # One node at a time, so that the seconds of a node are its own; --debug keeps what dbt says
     # of them. A project that is parsed for one thread is parsed again for two.
     one_by_one = {"threads": threads, "node_threads": 1}
     split_tiny = build(tiny_path, scratch / "split", *full, "--debug", **one_by_one)
     split = build(raw_path, scratch / "split", *full, "--debug", **one_by_one)
-    scans = Repeated(sorted([*first_scans.jobs, bare_scan()], key=lambda job: job.span.seconds))
+    scans = Repeated([*first_scans.jobs, bare_scan()])
 
     if not filecmp.cmp(scratch / "polars/final.csv", scratch / "out/final.csv", shallow=False):
         sys.exit("the Polars job and the build disagree on final.csv")

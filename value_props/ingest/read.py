@@ -335,7 +335,7 @@ def _sort(
 
 def count_distinct(values: Any) -> int:
     """How many values an array has; it is sorted in its place."""
-    # A run that has nothing new to read needs it not.
+    # A run that has nothing new to read does without it.
     import numpy as np
 
     values.sort()
