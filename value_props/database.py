@@ -17,8 +17,7 @@ from value_props.resources import resolve
 CONFIG = {"storage_compatibility_version": "v1.5.0"}
 
 WINDOW_QUERY = "select * from intermediate.int_run_window"
-EXPORT_ORDER = "order by print_date, user_id, position, value_prop"
-EXPORT_QUERY = f"select * from marts.fct_prints {EXPORT_ORDER}"  # nosec B608
+MART = "marts.fct_prints"
 
 
 @contextmanager
@@ -98,19 +97,18 @@ def carry_over_snapshots(published: Path, database: Path) -> int:
 
 
 def export(database: Path, folder: Path) -> None:
-    """Write final.csv and final.parquet, in the order of the mart's readers.
+    """Write final.csv and final.parquet, with the rows of the mart as they stand.
 
-    The order is total, and DuckDB keeps it and cuts row groups by it, so the same rows give
-    the same bytes with any number of threads.
+    Their order is total (assert_prints_stand_in_order), and DuckDB keeps it and cuts row groups
+    by it, so the same rows give the same bytes with any number of threads.
     """
     csv_path = literal(folder / "final.csv")
     with opened(database) as connection:
-        connection.execute(f"create temporary table final as {EXPORT_QUERY}")
         connection.execute(
-            f"copy final to {csv_path} (format csv, header, delimiter ',', quote '\"',"
+            f"copy {MART} to {csv_path} (format csv, header, delimiter ',', quote '\"',"
             " escape '\"', dateformat '%Y-%m-%d')"
         )
-        _copy_to_parquet(connection, "final", folder / "final.parquet")
+        _copy_to_parquet(connection, MART, folder / "final.parquet")
 
 
 def export_weeks(database: Path, pattern: Path) -> None:
@@ -123,20 +121,18 @@ def export_weeks(database: Path, pattern: Path) -> None:
         pattern: path of such a file, with `*` for the Monday of its week.
     """
     with opened(database) as connection:
-        # Sorted by date, so that the rows of a week lie side by side and one week is no scan
-        # of all.
-        connection.execute(f"create temporary table final as {EXPORT_QUERY}")
         weeks = connection.execute(
-            "select distinct week_start_date from final order by all"
+            f"select distinct week_start_date from {MART} order by all"  # nosec B608
         ).fetchall()
         for (week,) in weeks:
             path = Path(str(pattern).replace("week=*", f"week={week}"))
             path.parent.mkdir(parents=True)
+            # Row groups are cut anew.
             connection.execute(
-                "create or replace temporary table final_of_week as"
-                f" from final where week_start_date = {literal(week)} {EXPORT_ORDER}"
+                "create or replace temporary table mart_of_week as"  # nosec B608
+                f" from {MART} where week_start_date = {literal(week)}"
             )
-            _copy_to_parquet(connection, "final_of_week", path)
+            _copy_to_parquet(connection, "mart_of_week", path)
 
 
 def rows(database: Path, query: str) -> list[dict[str, Any]]:

@@ -10,14 +10,10 @@ prior_activity as (
     select * from {{ ref('int_prior_activity') }}
 ),
 
-joined as (
+-- In the order of the exported files, which are written as the rows stand here. Put in
+-- order are rows that are still without their key, whose text is longer than all the rest.
+ordered as (
     select
-        {{ dbt_utils.generate_surrogate_key([
-            'report_prints.print_date',
-            'report_prints.user_id',
-            'report_prints.value_prop',
-            'report_prints.position',
-        ]) }} as print_id,
         report_prints.week_start_date,
         report_prints.iso_week,
         report_prints.print_date,
@@ -35,10 +31,17 @@ joined as (
             report_prints.user_id = prior_activity.user_id
             and report_prints.value_prop = prior_activity.value_prop
             and report_prints.lookback_end_date = prior_activity.lookback_end_date
+    order by
+        report_prints.print_date,
+        report_prints.user_id,
+        report_prints.position,
+        report_prints.value_prop
 )
 
 select
-    cast(print_id as string) as print_id,
+    cast({{ dbt_utils.generate_surrogate_key([
+        'print_date', 'user_id', 'value_prop', 'position',
+    ]) }} as string) as print_id,
     week_start_date,
     cast(iso_week as string) as iso_week,
     print_date,
@@ -50,4 +53,4 @@ select
     cast(prior_clicks as bigint) as prior_clicks,
     cast(prior_payments as bigint) as prior_payments,
     cast(prior_amount as decimal(18, 2)) as prior_amount
-from joined
+from ordered

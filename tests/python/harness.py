@@ -130,7 +130,7 @@ class Pipeline:
     def mart(self) -> list[tuple[Any, ...]]:
         """fct_prints in the order of final.csv."""
         with database.opened(self.database) as connection:
-            result = connection.execute(database.EXPORT_QUERY)
+            result = connection.execute(f"from {database.MART}")
             assert tuple(column[0] for column in result.description or []) == MART_COLUMNS
             return result.fetchall()
 

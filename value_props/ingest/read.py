@@ -40,10 +40,7 @@ from value_props.ingest.lines import PAYS_COLUMNS, Lines
 
 PARTS = ROWS, REJECTED, UNUSUAL, COUNTS = "rows", "rejected", "unusual", "counts"
 # A dictionary pays for value props and days alone, and is dear to try for users and amounts.
-_PARQUET = (
-    "format parquet, parquet_version v2, compression zstd, compression_level 1,"
-    " dictionary_size_limit 1000"
-)
+_PARQUET = "format parquet, parquet_version v2, compression lz4_raw, dictionary_size_limit 1000"
 PLAIN_HEADER = (",".join(PAYS_COLUMNS) + "\n").encode()
 # How many values are sorted at a time, so that memory stays bounded.
 _SORTED_AT_A_TIME = 1 << 23
