@@ -295,9 +295,9 @@ def _finish(run: Run, out: OutPath, verdict: Verdict) -> Published:
     """Write all that a passed run publishes, its manifest last."""
     request = run.request
     files = run.folder / "files"
-    with step("export", run.seconds):
-        _export(run, out, files)
     with database.loaded(run.database):
+        with step("export", run.seconds):
+            _export(run, out, files)
         kept_back = None if request.make_current else _why_kept_back(run, out)
         ended = history.Ended(
             "published", int(ExitCode.PUBLISHED), is_made_current=kept_back is None

@@ -48,7 +48,11 @@ def write_manifest(
         The manifest as it was written.
     """
     path = folder / DATABASE
-    window = database.rows(path, database.WINDOW_QUERY)[0]
+    with database.loaded(path):
+        window = database.rows(path, database.WINDOW_QUERY)[0]
+        report_weeks = _report_weeks(path)
+        [mart] = database.rows(path, f"select count(*) as n from {database.MART}")  # nosec B608
+        inputs = [_located(row, run["raw_path"], objects) for row in _inputs(path)]
     parameters = (
         "run_date",
         "as_of_date",
@@ -69,9 +73,9 @@ def write_manifest(
             **{name: window[name] for name in parameters},
         },
         "window": {name: value for name, value in window.items() if name not in parameters},
-        "report_weeks": _report_weeks(path),
-        "rows_in_mart": database.rows(path, "select count(*) as n from marts.fct_prints")[0]["n"],
-        "inputs": [_located(row, run["raw_path"], objects) for row in _inputs(path)],
+        "report_weeks": report_weeks,
+        "rows_in_mart": mart["n"],
+        "inputs": inputs,
         "outputs": [
             {
                 "name": name,

@@ -150,29 +150,38 @@ def test_same_input_gives_the_same_bytes(
         assert contents(tmp_path / "out")[name] == contents(published)[name]
 
 
-def test_export_gives_the_same_bytes_with_any_number_of_threads(
+def test_mart_and_export_give_the_same_bytes_with_any_number_of_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = tmp_path / "source.duckdb"
-    with duckdb.connect(str(source)) as connection:
-        connection.execute(
-            """
-            create schema marts;
-            create table marts.fct_prints as
-            select
-                md5(cast(i as varchar)) as print_id,
-                date '2020-11-23' + cast(i % 7 as integer) as print_date,
-                hash(i) % 50000 as user_id,
-                'value prop ' || i % 11 as value_prop,
-                i as position
-            from range(400000) as numbers (i)
-            """
+    # As dbt fills a table that has a contract: of rows in order, with the key made of them.
+    fill_mart = """
+        create schema marts;
+        create table marts.fct_prints (
+            print_id varchar, print_date date, user_id ubigint, value_prop varchar, position bigint
+        );
+        insert into marts.fct_prints (
+            select print_id, print_date, user_id, value_prop, position from (
+                select md5(concat_ws('-', print_date, user_id, value_prop, position)) as print_id, *
+                from (
+                    select
+                        date '2020-11-23' + cast(i % 7 as integer) as print_date,
+                        hash(i) % 50000 as user_id,
+                        'value prop ' || i % 11 as value_prop,
+                        i as position
+                    from range(400000) as numbers (i)
+                    order by print_date, user_id, position, value_prop
+                )
+            )
         )
+    """
     written = set()
     for threads in (1, 2, 5):
         monkeypatch.setenv("VALUE_PROPS_THREADS", str(threads))
         folder = tmp_path / str(threads)
         folder.mkdir()
+        source = tmp_path / f"{threads}.duckdb"
+        with database.opened(source) as connection:
+            connection.execute(fill_mart)
         database.export(source, folder)
         written.add(
             tuple(
