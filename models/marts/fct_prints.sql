@@ -10,8 +10,8 @@ prior_activity as (
     select * from {{ ref('int_prior_activity') }}
 ),
 
--- In the order of the exported files, which are written as the rows stand here. Put in
--- order are rows that are still without their key, whose text is longer than all the rest.
+-- In the order of the exported files, which are written as the rows stand here. The rows
+-- are sorted without their key, whose text is longer than all the rest.
 ordered as (
     select
         report_prints.week_start_date,

@@ -1,6 +1,7 @@
--- final.csv and final.parquet are written as the rows of the mart stand, and the same rows
--- must give the same bytes. Each row comes after the one before it, so none has the key of
--- another: neither a tap nor a lookback adds a row to a print. Only DuckDB keeps an order.
+-- final.csv and final.parquet are written as the rows of the mart stand, and the same
+-- rows must give the same bytes. Each row comes after the one before it, so none has the
+-- key of another: neither a tap nor a lookback adds a row to a print. Only DuckDB keeps
+-- an order.
 {{ config(enabled=target.type == 'duckdb') }}
 
 with
