@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 from s3_server import S3Server, s3_server
 
+from value_props.project import Dbt
+
 FAIL_SKIPS = "VALUE_PROPS_FAIL_SKIPS"
 RECEIVERS = (
     "OPENLINEAGE_",
@@ -44,6 +46,27 @@ def _paths_are_given() -> None:
     """A test that wants a path from the environment sets it."""
     for name in ("VALUE_PROPS_RAW", "VALUE_PROPS_OUT", "VALUE_PROPS_CACHE"):
         os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _project_is_parsed_once() -> Iterator[None]:
+    """A run into a new folder parses the whole project, which takes as long as its models.
+
+    What it gives depends on the project alone. A test that starts the command as a process of its
+    own parses it as users do.
+    """
+    parsed = {}
+    parse = Dbt.parse
+
+    def parse_once(dbt: Dbt) -> None:
+        if dbt.project not in parsed:
+            parse(dbt)
+            parsed[dbt.project] = dbt.manifest
+        dbt.manifest = parsed[dbt.project]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Dbt, "parse", parse_once)
+        yield
 
 
 @pytest.fixture(scope="session")

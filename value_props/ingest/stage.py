@@ -106,15 +106,13 @@ def _of_files(
         listed: list[Any] = [by_content[0] for by_content in numbers.values()]
         is_counted = listed == list(range(1, len(listed) + 1))
         place = "file_index + 1" if is_counted else f"{listed}[cast(file_index + 1 as bigint)]"
-        number = f"cast({place} as integer)"
-        return f"select {columns.format(number=number)} from {rows}"  # nosec B608
-    # Of the contents that share a parsed file, some may be of no raw file of this run.
-    listed = [
-        [by_content.get(number, 0) for number in range(max(by_content) + 1)]
-        for by_content in numbers.values()
-    ]
-    number = f"{listed}[cast(file_index + 1 as bigint)][content_number + 1]"
-    return (
-        f"select {columns.format(number=number)} from {rows}"  # nosec B608
-        f" where coalesce({number}, 0) > 0"
-    )
+        number, chosen = f"cast({place} as integer)", ""
+    else:
+        # Of the contents that share a parsed file, some may be of no raw file of this run.
+        listed = [
+            [by_content.get(number, 0) for number in range(max(by_content) + 1)]
+            for by_content in numbers.values()
+        ]
+        number = f"{listed}[cast(file_index + 1 as bigint)][content_number + 1]"
+        chosen = f" where coalesce({number}, 0) > 0"
+    return f"select {columns.format(number=number)} from {rows}{chosen}"  # nosec B608
