@@ -26,11 +26,20 @@ def opened(path: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
 
     Without a path it is one to an empty database in memory. It keeps to the bounds of the run
     under way, see resources.py.
+
+    Raises:
+        KeyboardInterrupt: a signal came while it ran a query, in the main thread.
     """
     connection = duckdb.connect(str(path or ":memory:"), config={**CONFIG, **resolve().settings()})
     try:
         connection.execute("set TimeZone = 'UTC'")
         yield connection
+    except RuntimeError as error:
+        # What a handler of signals raises during a query DuckDB replaces by this, which would be
+        # taken for a failure of the run.
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise
     finally:
         connection.close()
 

@@ -52,17 +52,18 @@ def _paths_are_given() -> None:
 def _project_is_parsed_once() -> Iterator[None]:
     """A run into a new folder parses the whole project, which takes as long as its models.
 
-    What it gives depends on the project alone. A test that starts the command as a process of its
-    own parses it as users do.
+    What it gives depends on the project and the name of the database. A test that starts the
+    command as a process of its own parses it as users do.
     """
     parsed = {}
     parse = Dbt.parse
 
     def parse_once(dbt: Dbt) -> None:
-        if dbt.project not in parsed:
+        key = dbt.project, dbt.database.name
+        if key not in parsed:
             parse(dbt)
-            parsed[dbt.project] = dbt.manifest
-        dbt.manifest = parsed[dbt.project]
+            parsed[key] = dbt.manifest
+        dbt.manifest = parsed[key]
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Dbt, "parse", parse_once)

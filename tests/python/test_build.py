@@ -121,6 +121,18 @@ def test_published_files_are_read_only_and_described(published: Path) -> None:
     assert undescribed == 0
 
 
+@pytest.mark.parametrize("view", ["stg_prints", "stg_taps", "stg_pays"])
+def test_the_planner_expects_all_valid_rows(published: Path, view: str) -> None:
+    """Where it expects a tenth of them, it builds its hash tables of the larger side."""
+    with duckdb.connect(str(published / "value_props.duckdb"), read_only=True) as connection:
+        [(count,)] = connection.execute(f"select count(*) from staging.{view}").fetchall()
+        [(_, plan)] = connection.execute(
+            f"explain (format json) select user_id from staging.{view}"
+        ).fetchall()
+    [root] = json.loads(plan)
+    assert int(root["extra_info"]["Estimated Cardinality"]) == count > 20
+
+
 def test_published_file_holds_the_history_up_to_its_own_run(published: Path) -> None:
     expected = compute(CLEAN, Parameters(run_date=datetime.date.fromisoformat(RUN_DATE))).mart
     with duckdb.connect(str(published / "value_props.duckdb"), read_only=True) as connection:
@@ -271,6 +283,19 @@ def test_a_run_that_is_asked_to_stop_ends_at_once_and_is_recorded(out: Path) -> 
         last = recorded(out)[0]
         assert (last["status"], last["problem"]) == ("failed", "The run was interrupted")
     assert value_props("verify", "--out", out).returncode == 0
+
+
+def test_a_signal_amid_a_query_is_an_interrupt() -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt), database.opened(None) as connection:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            connection.execute("select max(hash(i)) from range(100000000000) as numbers (i)")
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_second_run_is_told_who_holds_the_lock(out: Path) -> None:
