@@ -96,17 +96,14 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
     times = 3 if raw_bytes <= REPEATED_UP_TO_BYTES else 1
     # As many as the bare scan and the Polars job take.
     threads = os.cpu_count() or 1
-    for name in ("scan", "polars"):
-        (scratch / name).mkdir()
     tiny_path = ROOT / "tests" / "fixtures" / "clean"
 
     def bare_scan() -> Job:
-        return run(
-            [python, "benchmarks/bare_scan.py", "--raw", raw_path, "--out", scratch / "scan"]
-        )
+        out = emptied(scratch / "scan")
+        return run([python, "benchmarks/bare_scan.py", "--raw", raw_path, "--out", out])
 
     def polars() -> Job:
-        out = scratch / "polars"
+        out = emptied(scratch / "polars")
         return run([python, "benchmarks/polars_job.py", "--raw", raw_path, "--out", out])
 
     console.print(f"Bare scan, ingestion, Polars job and builds, {times} of each …")
@@ -257,10 +254,15 @@ def sample_of(console: Console, data: Path, scale: float) -> Path:
 
 def ingestion(raw_path: Path, folder: Path) -> Job:
     """Read the raw files into a new folder, and do nothing else."""
+    program = "benchmarks/ingest_job.py"
+    return run([Path(sys.executable), program, "--raw", raw_path, "--out", emptied(folder)])
+
+
+def emptied(folder: Path) -> Path:
+    """A folder with nothing in it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    program = "benchmarks/ingest_job.py"
-    return run([Path(sys.executable), program, "--raw", raw_path, "--out", folder])
+    return folder
 
 
 def spoil(raw_path: Path, folder: Path) -> None:

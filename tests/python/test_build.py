@@ -289,11 +289,15 @@ def test_a_signal_amid_a_query_is_an_interrupt() -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        with pytest.raises(KeyboardInterrupt), database.opened(None) as connection:
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
+    def query() -> None:
+        with database.opened(None) as connection:
             connection.execute("select max(hash(i)) from range(100000000000) as numbers (i)")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            query()
     finally:
         signal.signal(signal.SIGALRM, before)
 
