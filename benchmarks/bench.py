@@ -123,9 +123,9 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
     [whole] = [one for one in builds if one.job is jobs.median]
     # One node at a time, so that the seconds of a node are its own; --debug keeps what dbt says
     # of them. A project that is parsed for one thread is parsed again for two.
-    one_by_one = {"threads": threads, "node_threads": 1}
-    split_tiny = build(tiny_path, scratch / "split", *full, "--debug", **one_by_one)
-    split = build(raw_path, scratch / "split", *full, "--debug", **one_by_one)
+    one_by_one: dict[str, Any] = {"threads": threads, "node_threads": 1, "is_debug": True}
+    split_tiny = build(tiny_path, scratch / "split", *full, **one_by_one)
+    split = build(raw_path, scratch / "split", *full, **one_by_one)
     scans = Repeated([*first_scans.jobs, bare_scan()])
 
     if not filecmp.cmp(scratch / "polars/final.csv", scratch / "out/final.csv", shallow=False):

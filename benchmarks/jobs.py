@@ -96,7 +96,7 @@ class Build:
     Args:
         job: its process.
         steps: of run.log, by name.
-        nodes: what dbt wrote of each node, in run_results.json; empty without --debug.
+        nodes: what dbt wrote of each node, in run_results.json; empty where it was not asked for.
     """
 
     job: Job
@@ -160,7 +160,12 @@ def run(command: Sequence[str | Path], temp_dir: Path | None = None, **environme
 
 
 def build(
-    raw_path: Path, out_path: Path, *options: str, threads: int, node_threads: int = 2
+    raw_path: Path,
+    out_path: Path,
+    *options: str,
+    threads: int,
+    node_threads: int = 2,
+    is_debug: bool = False,
 ) -> Build:
     """Build and publish once.
 
@@ -170,9 +175,11 @@ def build(
         options: of `value-props build`.
         threads: of DuckDB.
         node_threads: how many nodes dbt runs at a time.
+        is_debug: dbt leaves what it says of each node.
     """
     temp_dir = out_path.with_name(f"{out_path.name}_temp")
-    command: list[str | Path] = [Path(sys.executable).with_name("value-props"), "build"]
+    debug = ["--debug"] if is_debug else []
+    command: list[str | Path] = [Path(sys.executable).with_name("value-props"), *debug, "build"]
     job = run(
         [*command, "--raw", raw_path, "--out", out_path, "--temp-dir", temp_dir, *options],
         temp_dir,
@@ -184,7 +191,7 @@ def build(
         if match := STEP.match(line):
             end = moment_of(match["moment"])
             steps[match["name"]] = Span(end - float(match["seconds"]), end)
-    if "--debug" not in options:
+    if not is_debug:
         return Build(job, steps, [])
     results = json.loads((out_path / ".cache/dbt/run_results.json").read_text(encoding="utf-8"))
     return Build(job, steps, results["results"])
