@@ -325,13 +325,10 @@ def _steps_table(whole: Build, split: Build, sql: dict[str, float]) -> Table:
         span = whole.steps[step]
         peak = whole.job.peak([span])
         table.add_row(name, f"{span.seconds:.1f}", f"{peak / MEGABYTE:,.0f}" if peak else "")
+    took = whole.step_seconds
     # The raw files are read while dbt is loaded.
-    begin = max(whole.steps[name].seconds for name in ("ingest", "parse"))
-    others = (
-        whole.job.span.seconds
-        - begin
-        - sum(whole.steps[name].seconds for name in ("dbt", "export"))
-    )
+    told = max(took["ingest"], took["parse"]) + took["dbt"] + took["export"]
+    others = whole.job.span.seconds - told
     table.add_row("all else: start of Python, gate, manifest, switch", f"{others:.1f}", "")
     for kind, seconds in sql.items():
         peak = split.job.peak(split.spans(kind))
