@@ -6,6 +6,7 @@ import datetime
 import json
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -31,29 +32,31 @@ def reading(path: Path, text: str) -> dict[str, Any]:
     return {"read_path": str(path), "compression": "none"}
 
 
-def by_lines(path: Path, text: str, **values: str) -> dict[str, Any]:
-    return {**reading(path, text), "hard_lines": "[]", **values}
+def rows_of(connection: Connection, query: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    found = connection.execute(query, values)
+    names = [column[0] for column in found.description or []]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-def judged(connection: Connection, *rows: tuple[Any, ...]) -> None:
-    """Lines as lines_of_events.sql gives them.
-
-    Args:
-        connection: where the table goes.
-        rows: line_number, user_id, quarantine_reason, is_row, raw_text, unknown_keys.
-    """
+def odd_lines(connection: Connection, *lines: tuple[int, str, bool]) -> None:
+    """Lines that are to be judged: line_number, line, is_readable."""
     connection.execute(
-        "create temp table judged (line_number bigint, event_date date, user_id bigint,"
-        " value_prop varchar, position integer, quarantine_reason varchar, is_row boolean,"
-        " raw_text varchar, unknown_keys varchar[], missing_fields varchar[])"
+        "create temp table odd_lines (line_number bigint, line varchar, is_readable boolean)"
     )
-    for line_number, user_id, reason, is_row, raw_text, keys in rows:
+    connection.executemany("insert into odd_lines values (?, ?, ?)", lines)
+
+
+def lines(connection: Connection, *rows: tuple[int | None, bool, str | None]) -> None:
+    """The lines of a file, as lines_of_events.sql gives them: user_id, is_plain, raw_text."""
+    connection.execute(
+        "create temp table lines (event_date date, user_id bigint, value_prop varchar,"
+        " position integer, is_plain boolean, raw_text varchar, file_row_number bigint)"
+    )
+    for place, (user_id, is_plain, raw_text) in enumerate(rows):
         connection.execute(
-            "insert into judged values (?, ?, ?, 'point', 1, ?, ?, ?, ?, null)",
-            [line_number, DAY, user_id, reason, is_row, raw_text, keys],
+            "insert into lines values (?, ?, 'point', 1, ?, ?, ?)",
+            [DAY, user_id, is_plain, raw_text, place],
         )
-    connection.execute("set variable header_line_number = null")
-    connection.execute(sql("numbered"))
 
 
 def test_every_query_has_a_test() -> None:
@@ -121,61 +124,114 @@ def test_plain_payments(connection: Connection, tmp_path: Path) -> None:
 
 def test_lines_of_events(connection: Connection, tmp_path: Path) -> None:
     spaced = EVENT.replace(":7}", ": 7}")
+    day, data, user = (
+        '"day":"2020-11-01"',
+        '"event_data":{"position":1,"value_prop":"point"}',
+        '"user_id":7',
+    )
+    turned = data.replace('"position":1,"value_prop":"point"', '"value_prop":"point","position":1')
+    orders = [f"{{{','.join(keys)}}}" for keys in permutations((day, data, user))]
     new = EVENT.replace("}", ',"slot":2}', 1)
-    values = by_lines(tmp_path / "a.json", f"{EVENT}\n\n{spaced}\n{new}\n{EVENT[:-1]}\n")
-    values["hard_lines"] = json.dumps([{"line_number": 9, "raw_text": EVENT, "is_readable": False}])
-    found = connection.execute(sql("lines_of_events"), values)
-    names = [column[0] for column in found.description or []]
-    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-    assert [row["quarantine_reason"] for row in rows] == [
-        *(None, None, None, None, "malformed", "malformed")
-    ]
-    assert [row["is_row"] for row in rows] == [True, False, True, True, True, True]
-    assert [row["raw_text"] for row in rows] == [None, None, spaced, new, EVENT[:-1], EVENT]
-    assert [row["unknown_keys"] for row in rows][3] == ["event_data.slot"]
-    assert [row["line_number"] for row in rows] == [None] * 5 + [9]
-    nothing = by_lines(tmp_path / "a.json", '{"day":"2020-11-01"}\n')
-    [row] = connection.execute(sql("lines_of_events"), nothing).fetchall()
-    assert row[-1] == ["user_id", "event_data.position", "event_data.value_prop"]
+    unusual = [*orders[1:], f"{{{day},{turned},{user}}}", spaced]
+    odd = [new, EVENT[:-1], EVENT.replace("7", "0")]
+    text = [EVENT, "", *unusual, *odd]
+    values = reading(tmp_path / "a.json", "\n".join(text))
+    rows = rows_of(connection, sql("lines_of_events"), values)
+    assert [row["is_plain"] for row in rows] == [True, False] + 7 * [True] + 3 * [False]
+    assert [row["raw_text"] for row in rows] == [None, None, *unusual, *odd]
+    plain = {"event_date": DAY, "user_id": 7, "value_prop": "point", "position": 1}
+    assert all(plain.items() <= row.items() for row in rows if row["is_plain"])
 
 
 def test_lines_of_payments(connection: Connection, tmp_path: Path) -> None:
-    text = "user_id,total,pay_date,value_prop\n7,1.5,2020-11-01,point\n7,-1,2020-11-01,\n"
+    header = "user_id,total,pay_date,value_prop"
+    text = [header, "7,1.50,2020-11-01,point", '7,1.50,2020-11-01,"po,int"', "7,1.5,2020-11-01,a"]
+    values = {
+        **reading(tmp_path / "a.csv", "\n".join(text)),
+        "columns": json.dumps(header.split(",")),
+    }
+    rows = rows_of(connection, sql("lines_of_payments"), values)
+    assert [row["is_plain"] for row in rows] == [False, True, True, False]
+    assert [row["raw_text"] for row in rows] == text
+    assert [row["value_prop"] for row in rows if row["is_plain"]] == ["point", "po,int"]
+    plain = "pay_date,total,user_id,value_prop"
+    values = {
+        **reading(
+            tmp_path / "b.csv", f'{plain}\n2020-11-01,1.50,7,point\n2020-11-01,1.50,7,"point"'
+        ),
+        "columns": json.dumps(plain.split(",")),
+    }
+    rows = rows_of(connection, sql("lines_of_payments"), values)
+    assert [row["is_plain"] for row in rows] == [False, True, True]
+    assert [row["raw_text"] for row in rows] == [plain, None, '2020-11-01,1.50,7,"point"']
+
+
+def test_judged_events(connection: Connection) -> None:
+    new = EVENT.replace("}", ',"slot":2}', 1)
+    odd_lines(
+        *(connection, (2, new, True), (5, EVENT[:-1], True), (6, EVENT, False)),
+        (7, '{"day":"2020-11-01"}', True),
+    )
+    rows = rows_of(connection, sql("judged_events"), {})
+    assert [row["line_number"] for row in rows] == [2, 5, 6, 7]
+    assert [row["quarantine_reason"] for row in rows] == [
+        *(None, "malformed", "malformed", "missing_field")
+    ]
+    assert [row["raw_text"] for row in rows][:3] == [new, EVENT[:-1], EVENT]
+    assert [row["unknown_keys"] for row in rows] == [["event_data.slot"], None, None, []]
+    assert rows[3]["missing_fields"] == ["user_id", "event_data.position", "event_data.value_prop"]
+
+
+def test_judged_payments(connection: Connection) -> None:
+    odd_lines(connection, (2, "7,1.5,2020-11-01,point", True), (3, "7,-1,2020-11-01,", True))
     columns = json.dumps(["user_id", "total", "pay_date", "value_prop"])
-    values = by_lines(tmp_path / "a.csv", text, columns=columns)
-    header, good, bad = connection.execute(sql("lines_of_payments"), values).fetchall()
-    assert header[5] == "bad_type"
-    assert good[1:6] == (DAY, 7, "point", Decimal("1.50"), None)
-    assert good[7] == "7,1.5,2020-11-01,point"
-    assert (bad[5], bad[-1]) == ("missing_field", ["value_prop"])
+    good, bad = rows_of(connection, sql("judged_payments"), {"columns": columns})
+    assert good == {
+        "line_number": 2,
+        "event_date": DAY,
+        "user_id": 7,
+        "value_prop": "point",
+        "amount": Decimal("1.50"),
+        "quarantine_reason": None,
+        "raw_text": "7,1.5,2020-11-01,point",
+        "unknown_keys": None,
+        "missing_fields": None,
+    }
+    assert (bad["quarantine_reason"], bad["missing_fields"]) == ("missing_field", ["value_prop"])
 
 
 def test_what_becomes_of_the_lines_of_a_file(connection: Connection) -> None:
     """A header, a row, a blank line, an unusual row, a bad one, and one that comes again."""
-    judged(
-        connection,
-        (None, 0, "bad_type", True, "header", None),
-        (None, 7, None, True, None, None),
-        (None, None, None, False, None, None),
-        (None, 8, None, True, "unusual", ["slot"]),
-        (None, 9, "bad_type", True, "bad", ["slot", "slot"]),
-        (6, 7, None, True, None, None),
+    unusual = EVENT.replace("7}", '8,"slot":2}')
+    lines(
+        *(connection, (0, False, "header"), (7, True, None), (None, False, None)),
+        *((8, False, unusual), (9, False, "bad"), (7, True, None)),
     )
+    hard = {"line_number": 9, "raw_text": "hard", "is_readable": False}
+    connection.execute(sql("hard_lines"), {"hard_lines": json.dumps([hard])})
     connection.execute("set variable header_line_number = 1")
+    connection.execute(sql("odd_lines"))
+    assert connection.execute("from odd_lines order by all").fetchall() == [
+        *((4, unusual, True), (5, "bad", True), (9, "hard", False))
+    ]
+    connection.execute(
+        f"create temp table judged as select *, 0 as file_row_number from ({sql('judged_events')})"
+    )
     connection.execute(sql("numbered"))
-    lines = connection.execute("select line_number from numbered order by all").fetchall()
-    assert lines == [(2,), (4,), (5,), (6,)]
+    numbered = connection.execute("select line_number from numbered order by all").fetchall()
+    assert numbered == [(2,), (4,), (5,), (6,), (9,)]
     repeated = connection.execute(sql("repeats")).fetchall()
     assert repeated == [(6, DAY, "point", EVENT)]
     connection.execute("create temp table repeats as " + sql("repeats"))
-    valid = connection.execute(sql("valid")).fetchall()
-    assert sorted(row[0] for row in valid) == [2, 4]
+    valid = rows_of(connection, sql("valid"), {})
+    assert sorted((row["line_number"], row["user_id"]) for row in valid) == [(2, 7), (4, 8)]
     assert sorted(connection.execute(sql("rejected")).fetchall()) == [
-        (5, "bad_type", None, None, None, "bad"),
+        (5, "malformed", None, None, None, "bad"),
         (6, "duplicate", DAY, "point", None, EVENT),
+        (9, "malformed", None, None, None, "hard"),
     ]
-    assert connection.execute(sql("unusual")).fetchall() == [(4, "unusual")]
-    assert connection.execute(sql("unknown_fields")).fetchall() == [("slot", 2)]
+    assert connection.execute(sql("unusual")).fetchall() == [(4, unusual)]
+    assert connection.execute(sql("unknown_fields")).fetchall() == [("slot", 1)]
 
 
 @pytest.mark.parametrize("kind", ["events", "payments"])

@@ -91,7 +91,8 @@ def fingerprint_of(
         else:
             for place, mark in enumerate(_IN_EVENTS):
                 # A mark may lie across two chunks.
-                marks[place] += (last[1 - len(mark) :] + chunk).count(mark)
+                seam = last[1 - len(mark) :] + chunk[: len(mark) - 1]
+                marks[place] += chunk.count(mark) + seam.count(mark)
         last = chunk[-max(map(len, _IN_EVENTS)) :]
     found.is_odd = found.is_odd or bool(utf8.getstate()[0])
     found.events_in_order = marks[0] if marks[0] == marks[1] else 0

@@ -37,8 +37,8 @@ from value_props.published import remove, remove_tree, sha256_of, sync
 # without its stamp telling: some file systems count whole seconds.
 SETTLED_NANOSECONDS = 2_000_000_000
 UNFINISHED = ".unfinished"
-# Begins the name of a folder for copies of raw files that the engine can't read in place.
-COPIES = "copies_"
+# Begins the name of a folder for what is needed while raw files are read.
+SCRATCH = "scratch_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ class ParsedFiles:
             folder.mkdir(parents=True, exist_ok=True)
             for leftover in folder.glob(f"*{UNFINISHED}*"):
                 leftover.unlink()
-        for leftover in self.folder.glob(f"{COPIES}*"):
+        for leftover in self.folder.glob(f"{SCRATCH}*"):
             remove_tree(leftover)
 
     def describe(self, draft: Draft, contents: Mapping[str, ContentFacts]) -> None:

@@ -146,12 +146,10 @@ def read_plain(
         return None
     draft = Draft(path)
     try:
-        draft.write(connection, ROWS, sql(f"plain_{kind_of(file)}"), reading(file.path))
+        _write_rows(connection, draft, sql(f"plain_{kind_of(file)}"), reading(file.path))
     except duckdb.Error:
         # Whatever the reader does not like is for the rules to judge.
         return None
-    rows = parquet_rows([part_of(path, ROWS)])
-    connection.execute(f"create or replace temp view valid_rows as from {rows}")
     row_count, plain_bytes = write_counts_of_plain(connection, file, draft)
     has_repeats, users = _sort(connection, "valid_rows", row_count, is_event=is_event(file))
     if has_repeats:
@@ -192,7 +190,7 @@ def plain_content(file: FoundFile, row_count: int) -> ContentFacts:
 
 
 def read_lines(
-    connection: duckdb.DuckDBPyConnection, file: FoundFile, lines: Lines, path: Path
+    connection: duckdb.DuckDBPyConnection, file: FoundFile, lines: Lines, path: Path, scratch: Path
 ) -> ReadFile:
     """Read a file line by line, by every rule of the data.
 
@@ -201,39 +199,31 @@ def read_lines(
         file: the raw file.
         lines: as they were counted without the engine.
         path: of the files to write, without their endings.
+        scratch: a folder for what is needed meanwhile.
     """
-    values = reading(lines.read_path) | {
-        "hard_lines": json.dumps([asdict(line) for line in lines.hard_lines])
-    }
-    if not is_event(file):
-        values["columns"] = json.dumps(lines.columns)
-    judged = sql(f"lines_of_{kind_of(file)}")
-    connection.execute(f"create or replace temp table judged as {judged}", values)
-    header = {"number": lines.header_line_number}
-    connection.execute("set variable header_line_number = $number", header)
-    connection.execute(sql("numbered"))
+    _judge(connection, file, lines, scratch)
     valid = "(select * from numbered where quarantine_reason is null)"
-    has_repeats = is_event(file) and _sort(connection, valid, lines.row_count)[0]
+    # A repeated event is no user's only one.
+    has_repeats, users = _sort(connection, valid, lines.row_count, is_event=is_event(file))
     connection.execute(
         "create or replace temp table repeats as"  # nosec B608
         f" select * from ({sql('repeats') if has_repeats else _NO_REPEATS})"
     )
-    connection.execute(f"create or replace temp view valid_rows as {sql('valid')}")
     connection.execute(f"create or replace temp table rejected_lines as {sql('rejected')}")
     connection.execute(f"create or replace temp view unusual_lines as {sql('unusual')}")
     draft = Draft(path)
-    draft.write(connection, ROWS, "from valid_rows")
+    _write_rows(connection, draft, sql("valid"))
     for part, table in ((REJECTED, "rejected_lines"), (UNUSUAL, "unusual_lines")):
         [(has_rows,)] = connection.execute(f"select exists (from {table})").fetchall()  # nosec B608
         if has_rows:
             draft.write(connection, part, f"from {table}")
-    valid_count, plain_bytes = _write_counts(connection, file, draft)
+    plain_bytes = _write_counts(connection, file, draft)[1]
     content = ContentFacts(
         line_count=lines.line_count,
         row_count=lines.row_count,
         header_line_number=lines.header_line_number,
         columns=lines.columns,
-        distinct_users=_sort(connection, "valid_rows", valid_count, is_event=False)[1],
+        distinct_users=users,
     )
     if is_event(file):
         content.unknown_fields = dict(connection.execute(sql("unknown_fields")).fetchall())
@@ -241,8 +231,39 @@ def read_lines(
         content.unknown_fields = {
             name: lines.row_count for name in lines.columns if name not in PAYS_COLUMNS
         }
-    connection.execute("drop table judged cascade")
     return ReadFile(draft, content, plain_bytes)
+
+
+def _judge(
+    connection: duckdb.DuckDBPyConnection, file: FoundFile, lines: Lines, scratch: Path
+) -> None:
+    """Make the view `numbered`: each row of a file, judged."""
+    columns = {} if is_event(file) else {"columns": json.dumps(lines.columns)}
+    hard_lines = json.dumps([asdict(line) for line in lines.hard_lines])
+    connection.execute(sql("hard_lines"), {"hard_lines": hard_lines})
+    _put_aside(
+        *(connection, scratch, "lines", sql(f"lines_of_{kind_of(file)}")),
+        reading(lines.read_path) | columns,
+    )
+    header = {"number": lines.header_line_number}
+    connection.execute("set variable header_line_number = $number", header)
+    connection.execute(sql("odd_lines"))
+    _put_aside(connection, scratch, "judged", sql(f"judged_{kind_of(file)}"), columns)
+    connection.execute(sql("numbered"))
+
+
+def _put_aside(
+    connection: duckdb.DuckDBPyConnection, scratch: Path, name: str, query: str, values: Any
+) -> None:
+    """Keep the rows of a query in a file, which a view reads with their places (from 0).
+
+    The lines of a large file have no room in memory, and this costs less than what DuckDB would
+    move out of it.
+    """
+    target = scratch / f"{name}.parquet"
+    connection.execute(f"copy ({query}) to {literal(target)} ({_PARQUET})", values)
+    rows = parquet_rows([target], is_numbered=True)
+    connection.execute(f"create or replace temp view {name} as from {rows}")
 
 
 _NO_REPEATS = """
@@ -281,6 +302,15 @@ def reading(path: Path) -> dict[str, Any]:
         "read_path": glob.escape(str(path.absolute())),
         "compression": "gzip" if path.suffix == ".gz" else "none",
     }
+
+
+def _write_rows(
+    connection: duckdb.DuckDBPyConnection, draft: Draft, query: str, values: Any = None
+) -> None:
+    """Write the valid rows of a draft, and make them the view `valid_rows`."""
+    draft.write(connection, ROWS, query, values)
+    rows = parquet_rows([part_of(draft.path, ROWS)])
+    connection.execute(f"create or replace temp view valid_rows as from {rows}")
 
 
 def write_counts_of_plain(

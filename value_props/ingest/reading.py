@@ -18,7 +18,7 @@ from value_props.errors import ValuePropsError
 from value_props.ingest.find import FoundFile, modified_at
 from value_props.ingest.fingerprint import Fingerprint, fingerprint
 from value_props.ingest.inventory import RawFile
-from value_props.ingest.keep import COPIES, FileFacts, Kept, ParsedFiles, Remembered
+from value_props.ingest.keep import SCRATCH, FileFacts, Kept, ParsedFiles, Remembered
 from value_props.ingest.lines import count_lines
 from value_props.ingest.read import (
     ContentFacts,
@@ -172,8 +172,8 @@ class Reading:
             return {}
         first = files[0][0].found
         path = self.parsed_files.draft_of(first)
-        with self._copy_of(first) as copy, _refusing(first):
-            found = read_together(cursor, [small for small, _ in files], copy, path)
+        with self._scratch() as scratch, _refusing(first):
+            found = read_together(cursor, [small for small, _ in files], scratch, path)
         if not found:
             middle = len(files) // 2
             return self._read_together(cursor, files[:middle]) | self._read_together(
@@ -203,9 +203,9 @@ class Reading:
             if not is_new:
                 found = read_plain(cursor, file, path)
             if not found or not is_proved(file, found, prints):
-                with self._copy_of(file) as copy:
-                    lines = count_lines(file, prints.is_odd, copy)
-                    found = read_lines(cursor, file, lines, path)
+                with self._scratch() as scratch:
+                    lines = count_lines(file, prints.is_odd, scratch)
+                    found = read_lines(cursor, file, lines, path, scratch)
         file.check_unchanged()
         [read] = self._keep(found.draft, [(file, facts, found.content)])
         return read
@@ -236,18 +236,17 @@ class Reading:
         ]
 
     @contextmanager
-    def _copy_of(self, file: FoundFile) -> Iterator[Path]:
-        """Where a copy of a file goes that the engine is to read."""
-        copy = self.scratch / f"{file.source_name}_{file.file_number}.txt"
-        yield copy
-        copy.unlink(missing_ok=True)
+    def _scratch(self) -> Iterator[Path]:
+        """A folder for what is needed while a file is read."""
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            yield Path(folder)
 
 
 @contextmanager
 def opened_reading(parsed_files: ParsedFiles, trust: Trust, stop: Event) -> Iterator[Reading]:
     threads = resolve().threads
     with (
-        tempfile.TemporaryDirectory(dir=parsed_files.folder, prefix=COPIES) as scratch,
+        tempfile.TemporaryDirectory(dir=parsed_files.folder, prefix=SCRATCH) as scratch,
         ThreadPoolExecutor(threads) as hashers,
         ThreadPoolExecutor(threads) as workers,
     ):

@@ -99,18 +99,19 @@ def small_file(file: FoundFile) -> SmallFile | None:
 
 
 def read_together(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[SmallFile], copy: Path, path: Path
+    connection: duckdb.DuckDBPyConnection, files: Sequence[SmallFile], scratch: Path, path: Path
 ) -> tuple[Draft, list[ContentFacts]] | None:
     """Read plain files of one source as one; None where one of them is not plain.
 
     Args:
         connection: of reader(), a cursor of its own.
         files: of one source, in their order.
-        copy: where their contents are joined.
+        scratch: a folder, for the copy in which their contents are joined.
         path: of the files to write, without their endings.
     """
     first = files[0].found
     header = b"" if is_event(first) else PLAIN_HEADER
+    copy = scratch / "joined.txt"
     copy.write_bytes(header + b"".join(file.rows for file in files))
     contents = [plain_content(file.found, file.row_count) for file in files]
     places, place = [], 0

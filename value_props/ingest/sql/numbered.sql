@@ -1,6 +1,14 @@
--- The rows of `judged`, the lines of a file, with their physical line numbers; blank lines and
--- the header are none.
+-- The rows of a file with their physical line numbers: the plain ones of `lines`, and those that
+-- were judged (`judged`).
 create or replace temp view numbered as
-select judged.* exclude (is_row) replace (coalesce(line_number, rowid + 1) as line_number)
+select
+    lines.* exclude (is_plain, file_row_number),
+    file_row_number + 1 as line_number,
+    cast(null as varchar) as quarantine_reason,
+    cast(null as varchar[]) as unknown_keys,
+    cast(null as varchar[]) as missing_fields
+from lines
+where is_plain
+union all by name
+select * exclude (file_row_number)
 from judged
-where is_row and rowid + 1 is distinct from getvariable('header_line_number')

@@ -105,13 +105,9 @@ create or replace macro csv_fields(line) as
         case when contains(line, '"') then chr(0) else ',' end
     );
 
--- Every line of a file, in the order of the lines: those that the reader takes from the file,
--- with a null for the number, since it is their place; then the hard lines, which come as JSON.
-create or replace macro lines_of(read_path, compression_name, hard_lines) as table
-    select
-        cast(null as bigint) as line_number,
-        line,
-        true as is_readable
+-- Every line of a file, in the order of the lines.
+create or replace macro lines_of(read_path, compression_name) as table
+    select line
     from read_csv(
         read_path,
         columns = {line: 'VARCHAR'}, header = false, auto_detect = false,
@@ -119,16 +115,4 @@ create or replace macro lines_of(read_path, compression_name, hard_lines) as tab
         encoding = 'utf-8', nullstr = '', null_padding = false, strict_mode = false,
         max_line_size = 4194304, buffer_size = 33554432, compression = compression_name,
         hive_partitioning = false, union_by_name = false
-    )
-    union all
-    select
-        hard.line_number,
-        hard.raw_text as line,
-        hard.is_readable
-    from (
-        select
-            unnest(from_json(
-                hard_lines,
-                '[{"line_number": "BIGINT", "raw_text": "VARCHAR", "is_readable": "BOOLEAN"}]'
-            )) as hard
     );

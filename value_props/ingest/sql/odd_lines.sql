@@ -1,0 +1,14 @@
+-- Of `lines`, the lines of a file, those that the rules must judge, with their physical line
+-- numbers: neither plain, nor blank, nor the header. And `hard_lines`.
+create or replace temp view odd_lines as
+select
+    file_row_number + 1 as line_number,
+    raw_text as line,
+    true as is_readable
+from lines
+where
+    not is_plain
+    and not is_blank(raw_text)
+    and file_row_number + 1 is distinct from getvariable('header_line_number')
+union all
+from hard_lines
