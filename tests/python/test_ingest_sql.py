@@ -14,7 +14,8 @@ import duckdb
 import pytest
 from harness import ROOT
 
-from value_props.ingest.read import reader, sql
+from value_props.ingest import read
+from value_props.ingest.read import has_repeats, reader, sql
 
 DAY = datetime.date(2020, 11, 1)
 EVENT = '{"day":"2020-11-01","event_data":{"position":1,"value_prop":"point"},"user_id":7}'
@@ -232,6 +233,21 @@ def test_what_becomes_of_the_lines_of_a_file(connection: Connection) -> None:
     ]
     assert connection.execute(sql("unusual")).fetchall() == [(4, unusual)]
     assert connection.execute(sql("unknown_fields")).fetchall() == [("slot", 1)]
+
+
+@pytest.mark.parametrize("at_a_time", [1, 10, 100])
+def test_a_repeated_event_is_seen_wherever_it_stands(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, at_a_time: int
+) -> None:
+    monkeypatch.setattr(read, "_SORTED_AT_A_TIME", at_a_time)
+    connection.execute(
+        "create temp table events as select date '2020-11-01' as event_date, user_id,"
+        " 'point' as value_prop, 1 as position from unnest(range(1, 51)) as users (user_id)"
+    )
+    assert not has_repeats(connection, "events", 50)
+    for user_id in (1, 25, 50):
+        repeated = f"(from events union all from events where user_id = {user_id})"
+        assert has_repeats(connection, repeated, 51)
 
 
 @pytest.mark.parametrize("kind", ["events", "payments"])

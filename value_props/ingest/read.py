@@ -42,8 +42,8 @@ PARTS = ROWS, REJECTED, UNUSUAL, COUNTS = "rows", "rejected", "unusual", "counts
 # A dictionary pays for value props and days alone, and is dear to try for users and amounts.
 _PARQUET = "format parquet, parquet_version v2, compression lz4_raw, dictionary_size_limit 1000"
 PLAIN_HEADER = (",".join(PAYS_COLUMNS) + "\n").encode()
-# How many values are sorted at a time, so that memory stays bounded.
-_SORTED_AT_A_TIME = 1 << 23
+# How many hashes are sorted at a time, so that memory stays bounded.
+_SORTED_AT_A_TIME = 1 << 24
 EVENT_HASH = "hash(event_date, user_id, value_prop, position)"
 
 
@@ -151,11 +151,10 @@ def read_plain(
         # Whatever the reader does not like is for the rules to judge.
         return None
     row_count, plain_bytes = write_counts_of_plain(connection, file, draft)
-    has_repeats, users = _sort(connection, "valid_rows", row_count, is_event=is_event(file))
-    if has_repeats:
+    if is_event(file) and has_repeats(connection, "valid_rows", row_count):
         return None
     content = plain_content(file, row_count)
-    content.distinct_users = users
+    content.distinct_users = _count_users(connection)
     return ReadFile(draft, content, plain_bytes)
 
 
@@ -203,11 +202,10 @@ def read_lines(
     """
     _judge(connection, file, lines, scratch)
     valid = "(select * from numbered where quarantine_reason is null)"
-    # A repeated event is no user's only one.
-    has_repeats, users = _sort(connection, valid, lines.row_count, is_event=is_event(file))
+    may_repeat = is_event(file) and has_repeats(connection, valid, lines.row_count)
     connection.execute(
         "create or replace temp table repeats as"  # nosec B608
-        f" select * from ({sql('repeats') if has_repeats else _NO_REPEATS})"
+        f" select * from ({sql('repeats') if may_repeat else _NO_REPEATS})"
     )
     connection.execute(f"create or replace temp table rejected_lines as {sql('rejected')}")
     connection.execute(f"create or replace temp view unusual_lines as {sql('unusual')}")
@@ -223,7 +221,7 @@ def read_lines(
         row_count=lines.row_count,
         header_line_number=lines.header_line_number,
         columns=lines.columns,
-        distinct_users=users,
+        distinct_users=_count_users(connection),
     )
     if is_event(file):
         content.unknown_fields = dict(connection.execute(sql("unknown_fields")).fetchall())
@@ -338,26 +336,27 @@ def _write_counts(
     return row_count, plain_bytes
 
 
-def _sort(
-    connection: duckdb.DuckDBPyConnection, rows: str, count: int, *, is_event: bool = True
-) -> tuple[bool, int]:
-    """Whether two events may be equal, since their hashes are; and how many users there are.
+def has_repeats(connection: duckdb.DuckDBPyConnection, events: str, count: int) -> bool:
+    """Whether two events may be equal, since their hashes are.
 
-    numpy sorts whole numbers several times faster than a hash table groups them.
+    numpy sorts whole numbers faster than a hash table groups as many that differ.
     """
     parts = -(-count // _SORTED_AT_A_TIME) or 1
-    event = EVENT_HASH if is_event else "0::ubigint"
-    has_repeats, users = False, 0
     for part in range(parts):
-        chosen = f"where hash(user_id) % {parts} = {part}" if parts > 1 else ""
-        found = connection.execute(
-            f"select user_id, {event} as event_hash from {rows} {chosen}"  # nosec B608
-        ).fetchnumpy()
-        users += count_distinct(found["user_id"])
-        if is_event:
-            hashes = found["event_hash"]
-            has_repeats = has_repeats or count_distinct(hashes) < len(hashes)
-    return has_repeats, users
+        hashes = connection.execute(
+            "select event_hash from"  # nosec B608
+            f" (select {EVENT_HASH} as event_hash from {events})"
+            f" where event_hash % {parts} = {part}"
+        ).fetchnumpy()["event_hash"]
+        if count_distinct(hashes) < len(hashes):
+            return True
+    return False
+
+
+def _count_users(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many users valid_rows has."""
+    [(users,)] = connection.execute("select count(distinct user_id) from valid_rows").fetchall()
+    return int(users)
 
 
 def count_distinct(values: Any) -> int:
