@@ -1,4 +1,4 @@
-"""What is counted in the bytes of a raw file does not hang on how they are divided in chunks."""
+"""What is counted in the bytes of a raw file does not depend on how they are divided in chunks."""
 
 from __future__ import annotations
 
