@@ -99,7 +99,7 @@ def count_lines(file: FoundFile, is_odd: bool, scratch: Path) -> Lines:
 
 
 def _count_in_place(lines: Lines, file: FoundFile) -> bool:
-    """Count a file whose lines end in `\n` alone; False where one of them is very long."""
+    """Count a file whose lines end in `\\n` alone; False where one of them is very long."""
     rest = b""
     for chunk in content_of(file):
         first, last = chunk.find(b"\n") + 1, chunk.rfind(b"\n") + 1

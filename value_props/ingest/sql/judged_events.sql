@@ -12,11 +12,7 @@ valid_lines as (
 records as (
     select
         valid_lines.*,
-        from_json(
-            json_line,
-            '{"day": "VARCHAR", "user_id": "VARCHAR",
-              "event_data": {"position": "VARCHAR", "value_prop": "VARCHAR"}}'
-        ) as record
+        event_record(json_line) as record
     from valid_lines
 ),
 
@@ -84,14 +80,13 @@ select
     end as unknown_keys,
     case
         when quarantine_reason = 'missing_field'
-            then list_filter(
+            then without_nulls(
                 [
                     case when is_blank(day_text) then 'day' end,
                     case when is_blank(user_text) then 'user_id' end,
                     case when is_blank(position_text) then 'event_data.position' end,
                     case when is_blank(value_prop) then 'event_data.value_prop' end
-                ],
-                lambda name: name is not null
+                ]
             )
     end as missing_fields
 from judged

@@ -70,14 +70,13 @@ select
     cast(null as varchar[]) as unknown_keys,
     case
         when quarantine_reason = 'missing_field'
-            then list_filter(
+            then without_nulls(
                 [
                     case when is_blank(day_text) then 'pay_date' end,
                     case when is_blank(total_text) then 'total' end,
                     case when is_blank(user_text) then 'user_id' end,
                     case when is_blank(value_prop) then 'value_prop' end
-                ],
-                lambda name: name is not null
+                ]
             )
     end as missing_fields
 from judged

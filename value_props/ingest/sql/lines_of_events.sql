@@ -7,11 +7,7 @@ with
 records as (
     select
         line,
-        from_json(
-            case when json_valid(line) then line end,
-            '{"day": "VARCHAR", "user_id": "VARCHAR",
-              "event_data": {"position": "VARCHAR", "value_prop": "VARCHAR"}}'
-        ) as record
+        event_record(case when json_valid(line) then line end) as record
     from lines_of($read_path, $compression)
 ),
 

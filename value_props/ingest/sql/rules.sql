@@ -22,6 +22,17 @@ create or replace macro is_plain_text(field) as
         false
     );
 
+-- The fields of an event as text, each null where it is missing; of JSON that is valid.
+create or replace macro event_record(json_line) as
+    from_json(
+        json_line,
+        '{"day": "VARCHAR", "user_id": "VARCHAR",
+          "event_data": {"position": "VARCHAR", "value_prop": "VARCHAR"}}'
+    );
+
+create or replace macro without_nulls(names) as
+    list_filter(names, lambda name: name is not null);
+
 -- The line that an app writes for an event or a payment.
 create or replace macro line_of_event(event_date, user_id, value_prop, position) as
     '{"day":"' || cast(event_date as varchar)
