@@ -27,6 +27,7 @@ from value_props.ingest import Inventory, ingest
 from value_props.ingest.find import FoundFile, find_raw_files, ignored_names, ignored_sentence
 from value_props.ingest.keep import ParsedFiles
 from value_props.ingest.stage import stage
+from value_props.ingest.users import refuse_users
 from value_props.lock import exclusive
 from value_props.logs import NodeProgress, log_and_continue, log_file, logger, step
 from value_props.manifest import write_manifest
@@ -256,6 +257,8 @@ def _ingest_and_parse(run: Run, dbt: Dbt, parsed_files: ParsedFiles) -> Inventor
         except BaseException:
             stop.set()
             raise
+    if run.request.users_gone:
+        refuse_users(inventory, run.request.users_gone)
     with database.opened(run.database) as connection:
         stage(connection, inventory)
     return inventory
@@ -340,20 +343,28 @@ def _clean_up(run: Run, out: OutPath) -> None:
     if out.current_run_id() == run.run_id:
         remove_tree(out.last_run)
     out.prune(history.shown(out))
+    report.remove_texts(out, besides=report.runs_with_files(out))
     _prune_parsed(out)
     remove_tree(out.work)
 
 
 def _prune_parsed(out: OutPath) -> None:
-    """Remove the parsed files that no kept run reads; its database has views of them."""
-    used: set[str] = set()
-    for run_id in out.run_ids():
-        try:
-            used.update(row["parsed"] for row in out.manifest_of(run_id)["inputs"])
-        except (ValuePropsError, KeyError):
-            logger.warning("step=publish problem=the manifest of run %s is unreadable", run_id)
-            return
+    """Remove the parsed files that no kept run reads, and the next one will not."""
+    try:
+        used = parsed_in_use(out)
+    except (ValuePropsError, KeyError) as error:
+        logger.warning("step=publish problem=parsed files are not removed: %s", error)
+        return
     ParsedFiles(out.parsed).prune(used)
+
+
+def parsed_in_use(out: OutPath) -> set[str]:
+    """The parsed files that the databases of kept runs have views of, as paths in their folder.
+
+    Raises:
+        ValuePropsError, KeyError: the manifest of a run cannot be read.
+    """
+    return {row["parsed"] for run_id in out.run_ids() for row in out.manifest_of(run_id)["inputs"]}
 
 
 def _export(run: Run, out: OutPath, files: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import re
 import signal
 import stat
 import sys
@@ -346,6 +347,53 @@ def rollback(out: Place, run_id: str | None) -> None:
         say(f"Current is run {now} again: {_week(out_path.manifest_of(now))}.")
 
 
+def _users(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> set[int]:
+    for text in texts:
+        if not (re.fullmatch("[0-9]{1,19}", text) and 1 <= int(text) < 2**63):
+            raise ValuePropsError(
+                f"'{text}' is no user_id",
+                "Parameter --user",
+                "Allowed is a whole number from 1 to 2^63 - 1",
+            )
+    return set(map(int, texts))
+
+
+@cli.command()
+@click.option(
+    "--user",
+    "users",
+    required=True,
+    multiple=True,
+    metavar="ID",
+    callback=_users,
+    help="The user_id; name several by --user ID --user ID.",
+)
+@_out_option
+@_resource_options
+@click.pass_obj
+def forget(debug: bool, /, users: set[int], out: Place, **given: Any) -> None:
+    """Remove users from all that is kept, once they are gone from the raw files.
+
+    What is published is built again, with its raw path and parameters. Older runs, parsed files
+    and the raw text in records are removed; counts and tests of all runs stay.
+    """
+    from value_props import forget as job
+
+    with out.told():
+        edition = _fetched(out, job.COMMAND).edition
+        request = replace(_request(debug, out, out, given, True), edition=edition)
+        published, forgotten = job.forget(request, users)
+    with result_stands():
+        if published:
+            _print_summary(published, out)
+        say(
+            f"Removed: {len(forgotten.runs_removed):,} older runs,"
+            f" {forgotten.parsed_files_removed:,} parsed files, and the raw text in"
+            f" {forgotten.records_without_text:,} records."
+        )
+        say("Not touched: raw files, stores of `load`, other out paths, and what readers copied.")
+
+
 @cli.command()
 @_out_option
 def verify(out: Place) -> None:
@@ -409,9 +457,12 @@ def history(out: Place, limit: int, is_json: bool) -> None:
         for run in runs
     ]
     _print_table("runs", table, is_always_table=True)
+    notes = records.forgotten(out_path)
     for run in runs:
         if run["problem"] and run["status"] == "failed":
             say(f"{run['run_id']}: {run['problem']}")
+        for note in notes.get(run["run_id"], ()):
+            say(f"{run['run_id']}: {note['users']:,} users were removed from all that is kept.")
 
 
 @cli.command()

@@ -38,6 +38,7 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
                 remove(files / name)
             files.rename(out.last_run)
             (out.work / "run.log").rename(out.last_run / "run.log")
+            report.remove_texts(out, besides=report.runs_with_files(out))
             remove_tree(out.work)
         if error is fault:
             raise
@@ -121,7 +122,7 @@ def write_report(run: Run, out: OutPath, ended: history.Ended, path: Path | None
         path,
     )
     run.report = facts
-    report.write(facts, out.work / history.RECORD)
+    report.write(facts, out.work / history.RECORD, out.work)
     write_page(facts, path, run.folder / "files" / PAGE)
 
 

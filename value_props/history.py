@@ -2,7 +2,10 @@
 
     out/quality/<run_id>/
       runs.parquet, test_results.parquet, …, one file for each table of profiles.py
+      report.json, report.parquet   what the run found; see report.py
+      texts_removed     an empty file: the run's files are gone, and with them the raw text in these
       rolled_back       an empty file: the run was current, and an older one is now
+      forgotten.json    the run was published to forget users; see forget.py
 
 A folder is written in the work folder of its run and then renamed, so it is whole or not
 there. A run that is killed, or that could not write its record, leaves its begun.json behind;
@@ -33,6 +36,7 @@ from value_props.published import OutPath, remove_tree, sync
 BEGUN = "begun.json"
 RECORD = "record"
 ROLLED_BACK = "rolled_back"
+FORGOTTEN = "forgotten.json"
 # Room in a note for what becomes of the run; six bytes for each character of its problem.
 NOTE_BYTES = 4096
 PROBLEM_LENGTH = 600
@@ -198,6 +202,37 @@ def settle(out: OutPath) -> None:
             mark.touch()
         elif folder.name == out.current_run_id():
             mark.unlink(missing_ok=True)
+
+
+def note_forgotten(out: OutPath, run_id: str | None, facts: Mapping[str, Any]) -> None:
+    """Record that users were removed from all that is kept. Call it under the lock.
+
+    Args:
+        out: where it was done.
+        run_id: that was published without them; without one the last recorded run has the note.
+        facts: JSON values, by name.
+    """
+    folders = [out.history / run_id] if run_id else _folders(out)[-1:]
+    for folder in folders:
+        notes = [*_notes_of(folder), dict(facts)]
+        draft = out.root / f".{FORGOTTEN}"
+        draft.write_text(json.dumps(notes, indent=2), encoding="utf-8")
+        sync(draft)
+        draft.replace(folder / FORGOTTEN)
+        sync(folder)
+
+
+def forgotten(out: OutPath) -> dict[str, list[dict[str, Any]]]:
+    """What note_forgotten recorded, by run, oldest first."""
+    return {folder.name: notes for folder in _folders(out) if (notes := _notes_of(folder))}
+
+
+def _notes_of(folder: Path) -> list[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = json.loads((folder / FORGOTTEN).read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    return found
 
 
 def last_status(out: OutPath) -> str | None:

@@ -34,9 +34,12 @@ from value_props.published import (
     refuse_damaged,
     remove_tree,
 )
+from value_props.report import TEXTS_REMOVED
 
 # The snapshots of the next run go on from the current database.
 FOR_A_RUN = (DATABASE,)
+# Files of a record that say something of it; the only ones that come later than the record.
+MARKS = (ROLLED_BACK, TEXTS_REMOVED)
 
 
 @dataclass
@@ -69,7 +72,7 @@ class RemoteOut:
                 yield
             finally:
                 try:
-                    self._push()
+                    self.push()
                 except ValuePropsError as error:
                     # What is published is whole; the next run brings up the rest.
                     logger.warning("step=push problem=%s", error)
@@ -88,7 +91,7 @@ class RemoteOut:
         for run_id in self.out.run_ids():
             if run_id not in kept:
                 remove_tree(self.out.runs / run_id)
-        for mark in self.out.history.glob(f"*/{ROLLED_BACK}"):
+        for mark in (mark for name in MARKS for mark in self.out.history.glob(f"*/{name}")):
             if self._name_of(mark) not in entries:
                 mark.unlink()
         wanted = [f"runs/{run_id}/{MANIFEST}" for run_id in kept]
@@ -181,14 +184,24 @@ class RemoteOut:
         shown = self._shown(self.bucket.entries())
         return shown["run_id"] if shown else None
 
-    def _push(self) -> None:
-        """Bring records up that are only here, and remove the runs that are not kept."""
+    def push(self) -> None:
+        """Bring up the records that the bucket lacks, and remove the runs that are not kept.
+
+        Raises:
+            ValuePropsError: the store fails, or the lock is another's.
+        """
         self._check_lock()
         entries = self.bucket.entries()
         records = {self._name_of(path): path for path in _files_of(self.out.history)}
-        missing = {name: path for name, path in records.items() if name not in entries}
-        if missing:
-            self.bucket.upload(missing)
+        changed = {
+            name: path
+            for name, path in records.items()
+            if name not in entries or entries[name].size != path.stat().st_size
+        }
+        marks = {name: changed.pop(name) for name in list(changed) if Path(name).name in MARKS}
+        # What a mark says of a record has to hold for whoever finds it.
+        for files in filter(None, (changed, marks)):
+            self.bucket.upload(files)
         kept = set(self.out.run_ids())
         # Also where it is not known here that it came to be shown.
         if shown := self._shown(entries):
@@ -228,7 +241,7 @@ class RemoteOut:
             self.lock.check()
 
     def _fetch(self, entry: Entry) -> None:
-        """Fetch an object that never changes, if it is not here."""
+        """Fetch an object, if it is not here; one that changes gets another size."""
         target = self.out.root / entry.name
         if not target.is_file() or target.stat().st_size != entry.size:
             target.parent.mkdir(parents=True, exist_ok=True)

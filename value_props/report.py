@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -24,6 +24,8 @@ from value_props.text import printable
 FORMAT_VERSION = 1
 JSON_NAME = "report.json"
 PARQUET_NAME = "report.parquet"
+# Marks a record whose samples have no text any more.
+TEXTS_REMOVED = "texts_removed"
 SAMPLES_PER_REASON = 20
 SAMPLE_LENGTH = 300
 
@@ -153,10 +155,16 @@ def compose(
     return plain
 
 
-def write(report: Mapping[str, Any], folder: Path) -> None:
-    """Write report.json, and its data sets as report.parquet: one row a data set."""
+def write(report: Mapping[str, Any], folder: Path, scratch: Path) -> None:
+    """Write report.json, and its data sets as report.parquet: one row a data set.
+
+    Args:
+        report: see compose.
+        folder: the record of the run.
+        scratch: a folder of the same disk for what is not whole yet.
+    """
     text = json.dumps(report, indent=2, ensure_ascii=False)
-    draft = folder / "draft"
+    draft = scratch / "draft"
     try:
         draft.write_text(text + "\n", encoding="utf-8")
         draft.rename(folder / JSON_NAME)
@@ -165,6 +173,49 @@ def write(report: Mapping[str, Any], folder: Path) -> None:
     finally:
         # Of a full disk: half a report is none.
         draft.unlink(missing_ok=True)
+
+
+def remove_texts(out: OutPath, besides: Collection[str]) -> int:
+    """Remove the raw text of quarantined rows from the records of runs; their counts stay.
+
+    Args:
+        out: where the records are. The caller holds its lock.
+        besides: runs that keep it: those whose files are kept.
+
+    Returns:
+        How many records had their text removed.
+    """
+    removed = 0
+    for path in sorted(out.history.glob(f"*/{JSON_NAME}")):
+        folder = path.parent
+        if folder.name in besides or (folder / TEXTS_REMOVED).exists():
+            continue
+        if report := _read(path):
+            for dataset in report["datasets"]:
+                for reason in dataset["quarantine"]:
+                    for sample in reason["samples"]:
+                        sample["text"] = None
+            out.work.mkdir(exist_ok=True)
+            write(report, folder, out.work)
+        else:
+            # What cannot be read may hold any text.
+            path.unlink()
+            (folder / PARQUET_NAME).unlink(missing_ok=True)
+        # Last, so that a killed removal is done again.
+        (folder / TEXTS_REMOVED).touch()
+        removed += 1
+    return removed
+
+
+def runs_with_files(out: OutPath) -> set[str]:
+    """The runs whose files are kept: the passed ones, and the failed one that left last_run."""
+    passed = out.run_ids()
+    if out.last_run.is_dir():
+        for path in sorted(out.history.glob(f"*/{JSON_NAME}"), reverse=True):
+            report = None if path.parent.name in passed else _read(path)
+            if report and report["run"]["status"] == "failed":
+                return {*passed, path.parent.name}
+    return set(passed)
 
 
 def _write_parquet(report: Mapping[str, Any], path: Path) -> None:

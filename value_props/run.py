@@ -34,6 +34,7 @@ class Request:
         make_current: publish a week older than the published one all the same.
         is_debug: keep dbt's debug log.
         trust: in what earlier runs left of the raw files.
+        users_gone: user_id of those whom the raw files may not hold any more.
     """
 
     project: Path
@@ -45,6 +46,7 @@ class Request:
     make_current: bool = False
     is_debug: bool = False
     trust: Trust = Trust.STAMPS
+    users_gone: frozenset[int] = frozenset()
 
     @property
     def raw_path(self) -> Path:

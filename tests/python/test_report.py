@@ -378,7 +378,7 @@ def test_half_a_report_is_none(runs: Runs, tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(report, "_write_parquet", fail)
     with pytest.raises(OSError, match="No space"):
-        report.write(runs.reports[0], tmp_path)
+        report.write(runs.reports[0], tmp_path, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 

@@ -229,15 +229,27 @@ class ParsedFiles:
         Args:
             used: paths relative to the root, of the kept runs.
         """
-        needed = {_stem_of(self.root.absolute() / path) for path in used}
         contents = {file.facts.content_sha256 for file in self.remembered().values()}
-        needed |= {kept.stem for (_, content), kept in self.kept().items() if content in contents}
-        for path in self.root.absolute().glob("*/*/*"):
-            if _stem_of(path) not in needed:
-                remove(path)
-        for folder in self.root.absolute().iterdir():
+        kept = {kept.stem for (_, content), kept in self.kept().items() if content in contents}
+        self.keep_only({*used, *(str(stem.relative_to(self.root.absolute())) for stem in kept)})
+
+    def keep_only(self, used: Iterable[str]) -> int:
+        """Remove the parsed files that no kept run needs.
+
+        Args:
+            used: see prune.
+
+        Returns:
+            How many there were.
+        """
+        needed = {_stem_of(self.root.absolute() / path) for path in used}
+        unused = [p for p in self.root.absolute().glob("*/*/*") if _stem_of(p) not in needed]
+        for path in unused:
+            remove(path)
+        for folder in self.root.absolute().glob("*"):
             if folder != self.folder and not any(folder.glob("*/*.parquet")):
                 remove_tree(folder)
+        return len(unused)
 
 
 @cache

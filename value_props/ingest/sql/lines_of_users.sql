@@ -1,0 +1,48 @@
+-- The lines of the raw files that are of some users: of a valid row its user, of a line that is
+-- kept out what its text says in the place of the user.
+with
+
+users as (
+    select unnest(from_json($users, '["BIGINT"]')) as user_id
+),
+
+valid_rows as (
+    select 'prints' as source_name, file_number, line_number, user_id from raw.prints
+    union all
+    select 'taps' as source_name, file_number, line_number, user_id from raw.taps
+    union all
+    select 'pays' as source_name, file_number, line_number, user_id from raw.pays
+),
+
+rejected_lines as (
+    select
+        lines.source_name,
+        lines.file_number,
+        lines.line_number,
+        case
+            when lines.source_name = 'pays'
+                then csv_fields(lines.raw_text)[list_position(files.columns, 'user_id')]
+            else regexp_extract(lines.raw_text, '"user_id"\s*:\s*"?\s*([0-9]+)', 1)
+        end as user_text
+    from raw.rejected_lines as lines
+    inner join raw.files as files using (source_name, file_number)
+),
+
+rows_of_users as (
+    select source_name, file_number, line_number
+    from valid_rows
+    where user_id in (select users.user_id from users)
+    union all
+    select source_name, file_number, line_number
+    from rejected_lines
+    where try_cast(user_text as bigint) in (select users.user_id from users)
+)
+
+select
+    files.file_path,
+    count(*) as line_count,
+    min(rows_of_users.line_number) as first_line
+from rows_of_users
+inner join raw.files as files using (source_name, file_number)
+group by files.source_name, files.file_number, files.file_path
+order by files.source_name, files.file_number
