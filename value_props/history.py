@@ -28,8 +28,9 @@ import duckdb
 from value_props.database import WINDOW_QUERY, literal, opened, parquet_rows, rows_of
 from value_props.errors import ValuePropsError
 from value_props.lock import is_held
+from value_props.logs import logger
 from value_props.manifest import utc_now
-from value_props.profiles import TABLES, Table
+from value_props.profiles import RUNS, TABLES, Table
 from value_props.project import NodeOutcome
 from value_props.published import OutPath, remove_tree, sync
 
@@ -40,6 +41,8 @@ FORGOTTEN = "forgotten.json"
 # Room in a note for what becomes of the run; six bytes for each character of its problem.
 NOTE_BYTES = 4096
 PROBLEM_LENGTH = 600
+# Records that are read one by one, before they are put together with the others.
+MOST_UNFOLDED = 30
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def stage(
     remove_tree(folder)
     folder.mkdir(parents=True)
     with opened(database) as connection:
-        _create_tables(connection)
+        _load(connection, out)
         window = next(iter(rows_of(connection, WINDOW_QUERY)), {})
         rows = {
             "runs": [_run_row(begun, ended, window)],
@@ -145,7 +148,6 @@ def stage(
             ],
         }
         for table in TABLES:
-            _insert_history(connection, table, out)
             if table.name in rows:
                 _insert(connection, table, rows[table.name])
             for query in table.queries:
@@ -276,12 +278,10 @@ def runs(out: OutPath, limit: int) -> list[dict[str, Any]]:
     It writes nothing: a run that left no record and is over is told by its note.
     """
     with opened(None) as connection:
-        _create_tables(connection)
-        for table in TABLES:
-            _insert_history(connection, table, out)
-            unsettled = _unsettled(out) if table.name == "runs" else None
-            if unsettled and not is_held(out.lock) and not has_record(out, unsettled[0].run_id):
-                _insert(connection, table, [_run_row(*unsettled, {})])
+        _load(connection, out, is_read_only=True)
+        unsettled = _unsettled(out)
+        if unsettled and not is_held(out.lock) and not has_record(out, unsettled[0].run_id):
+            _insert(connection, RUNS, [_run_row(*unsettled, {})])
         return rows_of(connection, _SUMMARY, [limit])
 
 
@@ -327,21 +327,97 @@ def _insert(
     )
 
 
-def _insert_history(connection: duckdb.DuckDBPyConnection, table: Table, out: OutPath) -> None:
-    """Add the rows of all recorded runs, in the order of the runs."""
-    # A record may be older than the table.
-    files = [folder / f"{table.name}.parquet" for folder in _folders(out)]
-    files = [path for path in files if path.exists()]
-    if not files:
-        return
-    known = parquet_rows(files, is_by_name=True)
-    if table.name == "runs":
-        gone = ", ".join(map(literal, _rolled_back(out))) or "null"
-        known = (
-            "(select * replace (case when run_id in"
-            f" ({gone}) then 'rolled back' else status end as status) from {known})"  # nosec B608
+def _load(
+    connection: duckdb.DuckDBPyConnection, out: OutPath, *, is_read_only: bool = False
+) -> None:
+    """Make the history tables, with the rows of all recorded runs in the order of the runs.
+
+    A record is many small files. What has been read of them is put together in one file a table,
+    in the cache, and the next run reads only the records that came since.
+    """
+    _create_tables(connection)
+    folders = _folders(out)
+    cache = out.cache / "history"
+    folded = _folded(connection, cache) & {folder.name for folder in folders}
+    new = [folder for folder in folders if folder.name not in folded]
+    connection.execute(
+        "create or replace temp table folded as select unnest(?) as run_id", [sorted(folded)]
+    )
+    for table in TABLES:
+        if folded:
+            kept = parquet_rows([cache / f"{table.name}.parquet"])
+            connection.execute(
+                f"insert into {table.path} by name from {kept}"  # nosec B608
+                " where run_id in (select folded.run_id from folded) order by run_id"
+            )
+        insert = f"insert into {table.path} by name from {{rows}} order by run_id"
+        _over_records(connection, new, table, insert)
+    if len(new) > MOST_UNFOLDED and not is_read_only:
+        _fold(connection, out, cache)
+    gone = ", ".join(map(literal, _rolled_back(out))) or "null"
+    connection.execute(
+        f"update {RUNS.path} set status = 'rolled back' where run_id in ({gone})"  # nosec B608
+    )
+
+
+def _folded(connection: duckdb.DuckDBPyConnection, cache: Path) -> set[str]:
+    """The runs whose records are put together in the cache; none where it is not whole."""
+    try:
+        for table in TABLES:
+            path = parquet_rows([cache / f"{table.name}.parquet"])
+            connection.execute(f"select count(columns(*)) from {path}")  # nosec B608
+        path = parquet_rows([cache / f"{RUNS.name}.parquet"])
+        found = connection.execute(f"select run_id from {path}").fetchall()  # nosec B608
+    except duckdb.Error:
+        return set()
+    return {run_id for (run_id,) in found}
+
+
+def _fold(connection: duckdb.DuckDBPyConnection, out: OutPath, cache: Path) -> None:
+    """Put what was loaded together in the cache."""
+    draft = out.work / "history"
+    remove_tree(draft)
+    draft.mkdir(parents=True)
+    for table in TABLES:
+        path = literal(draft / f"{table.name}.parquet")
+        connection.execute(f"copy {table.path} to {path} (format parquet)")
+    remove_tree(cache)
+    cache.parent.mkdir(exist_ok=True)
+    draft.rename(cache)
+
+
+def _over_records(
+    connection: duckdb.DuckDBPyConnection, folders: Sequence[Path], table: Table, statement: str
+) -> list[tuple[Any, ...]]:
+    """Run a statement over the rows of a table in some records; damaged files are left out.
+
+    Args:
+        connection: where it runs.
+        folders: of the records.
+        table: one that a record may lack, if it is older than the table.
+        statement: SQL, with {rows} where the rows stand.
+    """
+
+    def run(files: Sequence[Path]) -> list[tuple[Any, ...]]:
+        runs = ", ".join(literal(path.parent.name) for path in files)
+        # A file that was put in the place of another tells of another run.
+        rows = (
+            f"(select * from {parquet_rows(files, is_by_name=True)}"  # nosec B608
+            f" where run_id = [{runs}][cast(file_index + 1 as bigint)])"
         )
-    connection.execute(f"insert into {table.path} by name from {known} order by run_id")
+        return connection.execute(statement.format(rows=rows)).fetchall()
+
+    paths = [path for folder in folders if (path := folder / f"{table.name}.parquet").exists()]
+    try:
+        return run(paths) if paths else []
+    except duckdb.Error:
+        found = []
+        for path in paths:
+            try:
+                found.extend(run([path]))
+            except duckdb.Error:
+                logger.warning("step=history problem=%s is damaged, and is left out", path)
+        return found
 
 
 def _rolled_back(out: OutPath) -> set[str]:
@@ -361,14 +437,13 @@ def _rolled_back(out: OutPath) -> set[str]:
 
 def _made_current(folders: Sequence[Path]) -> list[str]:
     """Of the runs with these records, those that became current, oldest first."""
-    paths = [path for folder in folders if (path := folder / "runs.parquet").exists()]
-    if not paths:
-        return []
     with opened(None) as connection:
-        found = connection.execute(
-            f"select run_id from {parquet_rows(paths)}"  # nosec B608
-            " where is_made_current order by run_id"
-        ).fetchall()
+        found = _over_records(
+            connection,
+            folders,
+            RUNS,
+            "select run_id from {rows} where is_made_current order by run_id",
+        )
     return [run_id for (run_id,) in found]
 
 

@@ -39,43 +39,45 @@ class Table:
 
 _RUN_ID = Column("run_id", "VARCHAR", "The run: its start in UTC and six random digits.")
 
-TABLES = (
-    Table(
-        "runs",
-        "Every run that began, one row a run, in the order of their start.",
-        (
-            _RUN_ID,
-            Column("started_at", "TIMESTAMP", "When the run began, UTC."),
-            Column("ended_at", "TIMESTAMP", "When it ended, UTC; null for a killed run."),
-            Column(
-                "status",
-                "VARCHAR",
-                "published; failed; killed (it ended without a word); or rolled back (it was"
-                " published, and an older run was made current again).",
-            ),
-            Column("exit_code", "INTEGER", "Of the command line; null for a killed run."),
-            Column("problem", "VARCHAR", "What is wrong; null for a published run."),
-            Column(
-                "is_made_current",
-                "BOOLEAN",
-                "Whether the stable names were switched to the run; not so where it failed, and"
-                " where a newer week was published.",
-            ),
-            Column("raw_path", "VARCHAR", "Where the raw files are, as it was given."),
-            Column("run_date", "DATE", "The date of the run, UTC."),
-            Column("as_of_date", "DATE", "The cut-off. Rows dated after it are not in the marts."),
-            Column("week_rule", "VARCHAR", "complete or latest: which week the report ends with."),
-            Column("report_weeks", "INTEGER", "How many consecutive weeks the report holds."),
-            Column("lookback_weeks", "INTEGER", "Length of the lookback in weeks."),
-            Column("lookback_anchor", "VARCHAR", "week or print: what the lookback ends before."),
-            Column("max_quarantine_rate", "DECIMAL(10, 9)", "Highest rate allowed, 0 to 1."),
-            Column("allow_incomplete", "BOOLEAN", "Whether missing days were only warned of."),
-            Column("first_week_start_date", "DATE", "Monday of the first report week."),
-            Column("last_week_start_date", "DATE", "Monday of the last report week."),
-            Column("git_commit", "VARCHAR", "Commit of the project; null without git."),
-            Column("versions", "MAP(VARCHAR, VARCHAR)", "Version of each tool and dbt package."),
+RUNS = Table(
+    "runs",
+    "Every run that began, one row a run, in the order of their start.",
+    (
+        _RUN_ID,
+        Column("started_at", "TIMESTAMP", "When the run began, UTC."),
+        Column("ended_at", "TIMESTAMP", "When it ended, UTC; null for a killed run."),
+        Column(
+            "status",
+            "VARCHAR",
+            "published; failed; killed (it ended without a word); or rolled back (it was"
+            " published, and an older run was made current again).",
         ),
+        Column("exit_code", "INTEGER", "Of the command line; null for a killed run."),
+        Column("problem", "VARCHAR", "What is wrong; null for a published run."),
+        Column(
+            "is_made_current",
+            "BOOLEAN",
+            "Whether the stable names were switched to the run; not so where it failed, and"
+            " where a newer week was published.",
+        ),
+        Column("raw_path", "VARCHAR", "Where the raw files are, as it was given."),
+        Column("run_date", "DATE", "The date of the run, UTC."),
+        Column("as_of_date", "DATE", "The cut-off. Rows dated after it are not in the marts."),
+        Column("week_rule", "VARCHAR", "complete or latest: which week the report ends with."),
+        Column("report_weeks", "INTEGER", "How many consecutive weeks the report holds."),
+        Column("lookback_weeks", "INTEGER", "Length of the lookback in weeks."),
+        Column("lookback_anchor", "VARCHAR", "week or print: what the lookback ends before."),
+        Column("max_quarantine_rate", "DECIMAL(10, 9)", "Highest rate allowed, 0 to 1."),
+        Column("allow_incomplete", "BOOLEAN", "Whether missing days were only warned of."),
+        Column("first_week_start_date", "DATE", "Monday of the first report week."),
+        Column("last_week_start_date", "DATE", "Monday of the last report week."),
+        Column("git_commit", "VARCHAR", "Commit of the project; null without git."),
+        Column("versions", "MAP(VARCHAR, VARCHAR)", "Version of each tool and dbt package."),
     ),
+)
+
+TABLES = (
+    RUNS,
     Table(
         "test_results",
         "Every data test of every run, one row a test and run.",

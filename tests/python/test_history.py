@@ -19,7 +19,7 @@ from value_props.diff import changes
 from value_props.errors import ValuePropsError
 from value_props.history import Begun, Ended
 from value_props.project import NodeOutcome
-from value_props.published import REPORT, OutPath
+from value_props.published import REPORT, OutPath, remove_tree
 
 TEST = NodeOutcome(
     name="fct_prints__one_row_per_print",
@@ -203,3 +203,55 @@ def test_a_damaged_record_tells_no_status(tmp_path: Path) -> None:
     assert history.last_status(out) == "failed"
     (out.history / "2" / "runs.parquet").write_bytes(b"damaged")
     assert history.last_status(out) is None
+
+
+def test_records_that_are_put_together_tell_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = OutPath(tmp_path / "out")
+    publish(out, "1")
+    fail(out, "2")
+    publish(out, "3")
+    plain = history.runs(out, 100)
+    monkeypatch.setattr(history, "MOST_UNFOLDED", 1)
+    fail(out, "4")
+    folded = out.cache / "history"
+    # They are read from there, and those that came since from their records.
+    (out.history / "1" / "runs.parquet").unlink()
+    assert history.runs(out, 100)[1:] == plain
+    out.switch_to("1")
+    assert dict(statuses(out))["3"] == "rolled back"
+    out.switch_to("3")
+    for spoil in (Path.unlink, lambda path: path.write_bytes(b"PAR1")):
+        spoil(folded / "runs.parquet")
+        assert statuses(out) == [("2", "failed"), ("3", "published"), ("4", "failed")]
+    fail(out, "5")
+    assert len(statuses(out)) == 4
+    # A record that somebody removed is not told any more.
+    remove_tree(out.history / "2")
+    assert statuses(out) == [("3", "published"), ("4", "failed"), ("5", "failed")]
+
+
+@pytest.mark.parametrize("spoil", ["empty", "cut", "another table", "another run"])
+def test_a_damaged_record_is_left_out_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: str
+) -> None:
+    out = OutPath(tmp_path / "out")
+    for run_id in "123":
+        publish(out, run_id)
+    path = out.history / "2" / "runs.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(
+        {
+            "empty": b"",
+            "cut": whole[: len(whole) // 2],
+            "another table": (out.history / "2" / "test_results.parquet").read_bytes(),
+            "another run": (out.history / "1" / "runs.parquet").read_bytes(),
+        }[spoil]
+    )
+    with caplog.at_level("WARNING", logger="value_props"):
+        assert statuses(out) == [("1", "published"), ("3", "published")]
+        assert history.run_before(out) == "1"
+    assert (str(path) in caplog.text) == (spoil != "another run")
+    publish(out, "4")
+    assert statuses(out)[-1] == ("4", "published")
