@@ -30,16 +30,21 @@ WORKERS ?= 2
 SCALE ?= 1
 SCALES ?= 0.1 1 10
 
-RESOURCES = --memory-limit "$(MEMORY_LIMIT)" --threads "$(THREADS)" --temp-dir "$(TEMP_DIR)" \
-	--max-temp-size "$(MAX_TEMP_SIZE)"
-TRUST = --full-refresh="$(FULL)" --rehash="$(REHASH)"
-ANY_WEEKS = $(RESOURCES) --raw "$(RAW)" --lookback-weeks "$(LOOKBACK)" --lookback-anchor "$(ANCHOR)" \
-	--max-quarantine-rate "$(MAX_QUARANTINE_RATE)" \
-	--allow-incomplete="$(ALLOW_INCOMPLETE)"
-PARAMETERS = $(ANY_WEEKS) --as-of "$(AS_OF)" --week-rule "$(WEEK_RULE)" --report-weeks "$(WEEKS)"
+# Recipes take them from the environment, as they were given: neither make nor a shell reads a value.
+VALUES := RAW OUT AS_OF WEEK_RULE WEEKS LOOKBACK ANCHOR MAX_QUARANTINE_RATE ALLOW_INCOMPLETE FULL \
+	REHASH MEMORY_LIMIT THREADS TEMP_DIR MAX_TEMP_SIZE FROM TO STORE WORKERS SCALE SCALES
+$(foreach name,$(VALUES),$(eval override export $(name) := $$(value $(name))))
+
+RESOURCES = --memory-limit "$$MEMORY_LIMIT" --threads "$$THREADS" --temp-dir "$$TEMP_DIR" \
+	--max-temp-size "$$MAX_TEMP_SIZE"
+TRUST = --full-refresh="$$FULL" --rehash="$$REHASH"
+ANY_WEEKS = $(RESOURCES) --raw "$$RAW" --lookback-weeks "$$LOOKBACK" --lookback-anchor "$$ANCHOR" \
+	--max-quarantine-rate "$$MAX_QUARANTINE_RATE" \
+	--allow-incomplete="$$ALLOW_INCOMPLETE"
+PARAMETERS = $(ANY_WEEKS) --as-of "$$AS_OF" --week-rule "$$WEEK_RULE" --report-weeks "$$WEEKS"
 
 # A file at a time, since its tests share what they built, and in their order: the first take longest.
-PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest --numprocesses "$$WORKERS" --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 DEMO := docker compose --file orchestration/docker/compose.yaml
@@ -50,14 +55,14 @@ help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
 
 build: $(VENV)/run deps ## Build and publish: RAW= OUT= AS_OF= WEEK_RULE= WEEKS= LOOKBACK= ANCHOR= …
-	@$(BIN)/value-props build --sample-if-empty --out "$(OUT)" $(PARAMETERS) \
+	@$(BIN)/value-props build --sample-if-empty --out "$$OUT" $(PARAMETERS) \
 		$(TRUST)
 
 backfill: $(VENV)/run deps ## Publish each week of a span to data/backfill: FROM=<Monday> TO=<Sunday>
-	@$(BIN)/value-props backfill --from "$(FROM)" --to "$(TO)" --out "$(OUT)" $(ANY_WEEKS)
+	@$(BIN)/value-props backfill --from "$$FROM" --to "$$TO" --out "$$OUT" $(ANY_WEEKS)
 
 load: $(VENV)/run deps ## Parse the raw files as build does, and export their rows for Spark: STORE=
-	@$(BIN)/value-props load --to "$(STORE)" --raw "$(RAW)" --out "$(OUT)" $(RESOURCES) $(TRUST)
+	@$(BIN)/value-props load --to "$$STORE" --raw "$$RAW" --out "$$OUT" $(RESOURCES) $(TRUST)
 
 check: $(VENV)/run deps ## Check parameters and raw files, print a profile; same parameters
 	@$(BIN)/value-props check $(PARAMETERS)
@@ -124,13 +129,13 @@ serve-docs: docs ## Serve the docs site on 127.0.0.1:8080
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory target/docs 8080
 
 sample: $(VENV)/run ## Write sample data to RAW (default data/raw): SCALE=1
-	@$(BIN)/value-props sample --scale $(SCALE) --out "$(or $(RAW),data/raw)"
+	@$(BIN)/value-props sample --scale "$$SCALE" --out "$${RAW:-data/raw}"
 
 airflow: $(VENV)/run deps $(AIRFLOW_VENV)/run ## Run the weekly job under Airflow on 127.0.0.1:8081, until Ctrl-C
 	@orchestration/airflow/up
 
 bench: $(VENV)/dev deps ## Measure builds beside a bare scan and a Polars job: SCALES="0.1 1 10"
-	@$(BIN)/python benchmarks/bench.py --scales $(SCALES)
+	@$(BIN)/python benchmarks/bench.py --scales $$SCALES
 
 bench-daily: $(VENV)/dev deps ## Measure the run that adds one day to 60 and to 120 days
 	@$(BIN)/python benchmarks/daily.py

@@ -36,7 +36,7 @@ from value_props.places import is_address
 from value_props.project import DATA_ONLY, MODELS_ONLY, Dbt, NodeOutcome
 from value_props.published import BACKFILL, DATABASE, PAGE, OutPath, remove_tree
 from value_props.remote import RemoteOut, opened
-from value_props.run import Request, Run
+from value_props.run import Request, Run, new_run_id
 
 # What `check` needs of the project: the raw data, the window, and the gate's tables.
 PROFILE_OPTIONS = (
@@ -83,7 +83,7 @@ def build(request: Request) -> Published:
     alerts.check_settings()
     out = OutPath(request.out_path, request.edition)
     out.prepare()
-    run = Run(request, out.work)
+    run = Run(request, out.work, new_run_id(history.run_ids(out)))
     finished: list[Published] = []
     try:
         with (

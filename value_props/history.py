@@ -113,9 +113,13 @@ def _unsettled(out: OutPath) -> tuple[Begun, Ended] | None:
         begun_text, _, ended_text = (out.work / BEGUN).read_bytes().partition(b"\n")
     except FileNotFoundError:
         return None
-    begun = Begun(**json.loads(begun_text))
-    if ended_text.strip():
-        return begun, Ended(**json.loads(ended_text))
+    try:
+        begun = Begun(**json.loads(begun_text))
+        if ended_text.strip():
+            return begun, Ended(**json.loads(ended_text))
+    except (ValueError, TypeError):
+        logger.warning("step=history problem=the note of the last run is damaged: %s", out.work)
+        return None
     return begun, Ended("killed", problem="The run was killed")
 
 
@@ -235,6 +239,13 @@ def _notes_of(folder: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError):
         return []
     return found
+
+
+def run_ids(out: OutPath) -> list[str]:
+    """The runs that began, oldest first, with one that left no record."""
+    unsettled = _unsettled(out)
+    noted = [unsettled[0].run_id] if unsettled else []
+    return sorted({*noted, *(folder.name for folder in _folders(out)), *out.run_ids()})
 
 
 def last_status(out: OutPath) -> str | None:

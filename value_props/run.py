@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,8 @@ from value_props.places import Place
 from value_props.project import NodeOutcome
 from value_props.published import DATABASE, REPORT, Edition
 from value_props.resources import Resources, resolve
+
+_START = "%Y%m%dT%H%M%S"
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Run:
     Args:
         request: what was asked of it.
         folder: where it works.
-        run_id: its start in UTC and six random digits.
+        run_id: see new_run_id.
         started_at: UTC, ISO 8601.
         seconds: wall time by step.
         outcomes: of the nodes that dbt ran.
@@ -82,7 +85,7 @@ class Run:
 
     request: Request
     folder: Path
-    run_id: str = field(default_factory=lambda: _new_run_id())
+    run_id: str = field(default_factory=lambda: new_run_id())
     started_at: str = field(default_factory=utc_now)
     seconds: dict[str, float] = field(default_factory=dict)
     outcomes: list[NodeOutcome] = field(default_factory=list)
@@ -119,6 +122,18 @@ class Run:
         return self.folder / "files" / DATABASE
 
 
-def _new_run_id() -> str:
-    now = datetime.datetime.now(datetime.UTC)
-    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+def new_run_id(known: Iterable[str] = ()) -> str:
+    """An id for a run that begins now: its start in UTC and six random digits.
+
+    Runs are told in the order of their ids. So where the clock has gone back, or two runs begin in
+    one second, the id names the second after the last one.
+
+    Args:
+        known: ids of the runs before.
+    """
+    starts = [datetime.datetime.now(datetime.UTC)]
+    for run_id in known:
+        with suppress(ValueError):
+            start = datetime.datetime.strptime(run_id.partition("-")[0], f"{_START}%z")
+            starts.append(start + datetime.timedelta(seconds=1))
+    return f"{max(starts).astimezone(datetime.UTC).strftime(_START)}Z-{secrets.token_hex(3)}"

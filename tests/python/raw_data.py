@@ -1166,10 +1166,10 @@ def _read_shape(choices: _Choices) -> _Shape:
     )
 
 
-def big_case(seed: int, rows: int) -> RawCase:
+def big_case(seed: int, rows: int, broken_share: float = 0.02) -> RawCase:
     """Make a raw folder of about `rows` prints, `rows // 4` taps and `rows` payments.
 
-    Two files a source, many users, one row in fifty broken; a valid run with a mart.
+    Two files a source, many users, a share of the rows broken; a valid run with a mart.
     """
     rng = Random(seed)
     last_monday = date(2020, 12, 28)
@@ -1197,7 +1197,7 @@ def big_case(seed: int, rows: int) -> RawCase:
         last_monday=last_monday,
         last_day=last_monday + timedelta(days=7),
         is_covered=True,
-        broken_share=0.02,
+        broken_share=broken_share,
         user_count=max(4, rows // 20),
         files=files,
         odd_files=0,

@@ -1,0 +1,192 @@
+"""A run may be killed, stopped or hung up on at any moment."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import pytest
+from attacks import (
+    RUN_DATE,
+    assert_recorded_once,
+    assert_told,
+    assert_whole,
+    dose,
+    draw,
+    record,
+    run_to_its_end,
+    sha256,
+    variant,
+)
+from command_process import Started
+
+from value_props.database import opened, parquet_rows
+
+PARTS = dose(1, 10)
+KILLS = dose(4, 22)
+OTHERS = dose(2, 5)
+NOBODY = "4611686018427387904"
+STEP = re.compile(r"step=(\w+) seconds=([\d.]+)")
+
+
+@dataclass
+class Folder:
+    """An out path that is attacked, and all that the commands use beside it.
+
+    Args:
+        root: of everything.
+        random: draws the moments.
+        expected: sha256 of final.csv by raw folder.
+        seconds: of a whole run by command, and of its steps.
+        started: ids of the runs that began, by out path.
+    """
+
+    root: Path
+    random: Random
+    expected: dict[Path, str] = field(default_factory=dict)
+    seconds: dict[str, dict[str, float]] = field(default_factory=dict)
+    started: dict[Path, set[str]] = field(default_factory=dict)
+    turn: int = 0
+
+    @property
+    def raw(self) -> Path:
+        """The raw files of this turn: not those of the one before."""
+        return self.root / f"raw_{self.turn % 2}"
+
+    def out_of(self, command: str) -> Path:
+        return self.root / ("backfill" if command == "backfill" else "out")
+
+    def arguments(self, command: str) -> tuple[str | Path, ...]:
+        raw = ("--raw", self.raw)
+        out = ("--out", self.out_of(command))
+        return {
+            "build": ("build", *raw, *out, *RUN_DATE, "--make-current"),
+            "backfill": (
+                *("backfill", *raw, *out, *RUN_DATE, "--allow-incomplete"),
+                *("--from", "2020-11-16", "--to", "2020-11-29"),
+            ),
+            "load": ("load", *raw, *out, "--to", self.root / "store"),
+            "rollback": ("rollback", *out),
+            "forget": ("forget", "--user", NOBODY, *out),
+        }[command]
+
+    def log_of(self, command: str) -> Path:
+        return self.out_of(command) / ".work" / "run.log"
+
+    def whole(self, command: str) -> None:
+        """A run that nobody disturbs."""
+        begun = time.monotonic()
+        code, said = run_to_its_end(self.root / "said", *self.arguments(command))
+        assert code == 0, said
+        steps = {name: float(seconds) for name, seconds in STEP.findall(said)}
+        self.seconds[command] = {"": time.monotonic() - begun, **steps}
+        self.check(command)
+        if command == "build":
+            found = sha256(self.out_of(command) / "final.csv")
+            assert self.expected.setdefault(self.raw, found) == found
+            assert len(set(self.expected.values())) == len(self.expected)
+
+    def check(self, command: str) -> None:
+        """What has to hold at any time."""
+        if command == "load":
+            self.check_store()
+            return
+        out = self.out_of(command)
+        manifest = assert_whole(out)
+        assert_recorded_once(out, self.started.get(out, set()))
+        if command != "backfill":
+            found = sha256(out / "final.csv")
+            assert found == self.expected.get(Path(manifest["raw_path"]), found)
+
+    def check_store(self) -> None:
+        """That a reader of the store finds every file that its list names, and all their rows."""
+        store = self.root / "store"
+        with opened(None) as connection:
+            files = parquet_rows([store / "raw_files.parquet"])
+            listed = connection.execute(
+                f"select source_name, file_key, row_count from {files}"
+            ).fetchall()
+            assert len(listed) == 3
+            for source, key, rows in listed:
+                path = store / source / f"{key}.parquet"
+                [(found,)] = connection.execute(
+                    f"select count(*) from {parquet_rows([path])}"
+                ).fetchall()
+                assert found == rows
+
+    def attack(self, command: str, number: signal.Signals) -> int:
+        """Start a run, and send it a signal at a moment that is drawn.
+
+        Half of the moments lie in a step that is drawn: else few would hit the short ones.
+        """
+        seconds = self.seconds[command]
+        step = self.random.choice(["", *list(seconds)[1:]])
+        log = self.log_of(command)
+        log.unlink(missing_ok=True)
+        started = Started(self.arguments(command), self.root / "said")
+        if step:
+            wanted = f"step={step} status=started"
+            while started.process.is_alive() and wanted not in self._text_of(log):
+                time.sleep(0.002)
+        time.sleep(self.random.random() * seconds[step])
+        begun = re.findall(r"step=start run_id=(\S+)", self._text_of(log))
+        self.started.setdefault(self.out_of(command), set()).update(begun)
+        if number == signal.SIGSTOP:
+            started.send(number)
+            time.sleep(0.3)
+            number = signal.SIGCONT
+        started.send(number)
+        code = started.wait()
+        if code not in (0, -signal.SIGKILL):
+            assert_told(code, started.said)
+            assert number != signal.SIGCONT
+        return code
+
+    def _text_of(self, log: Path) -> str:
+        try:
+            return log.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_signal_at_any_moment_harms_nothing(tmp_path: Path, part: int) -> None:
+    random = draw(f"kills {part}")
+    folder = Folder(tmp_path, random)
+    for number in (0, 1):
+        variant(tmp_path / f"raw_{number}", number)
+    for command in ("build", "backfill", "load"):
+        folder.whole(command)
+    folder.turn += 1
+    for command in ("build", "rollback", "build", "forget"):
+        folder.whole(command)
+    others = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGSTOP]
+    numbers = [signal.SIGKILL] * KILLS + random.choices(others, k=OTHERS)
+    random.shuffle(numbers)
+    ended: dict[str, int] = {}
+    for number in numbers:
+        [command] = random.choices(
+            ["build", "backfill", "load", "rollback", "forget"], weights=[6, 2, 1, 1, 1]
+        )
+        folder.turn += 1
+        if command == "rollback":
+            folder.whole("build")
+            folder.turn += 1
+            folder.whole("build")
+        code = folder.attack(command, number)
+        name = f"{command}: {'ended before' if code == 0 else signal.Signals(number).name}"
+        ended[name] = ended.get(name, 0) + 1
+        folder.check(command)
+        # Else the next attack is the next run.
+        if random.random() < 0.5:
+            folder.whole("build" if command == "rollback" else command)
+    folder.whole("build")
+    record("kills", **ended)
+    assert sum(ended.values()) == len(numbers)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["status"] == "published"
