@@ -49,7 +49,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses "$$WORKERS" --dist loadfile --no
 .DEFAULT_GOAL := help
 DEMO := docker compose --file orchestration/docker/compose.yaml
 
-.PHONY: help build backfill load check spark test test-spark test-containers test-demo demo-env demo lint audit coverage dbt-coverage format deps docs serve-docs sample airflow bench bench-daily lock clean
+.PHONY: help build backfill load check spark test test-spark torture test-containers test-demo demo-env demo lint audit coverage dbt-coverage format deps docs serve-docs sample airflow bench bench-daily lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -74,6 +74,12 @@ test-spark: $(VENV)/dev $(SPARK_VENV)/run deps ## Run the tests that need Java: 
 	$(BIN)/python -m pytest -m spark
 
 spark: $(SPARK_VENV)/run ## Install dbt over Spark into .venv-spark, beside DuckDB
+
+torture: $(VENV)/dev deps ## Attack the command for an hour, and write the figures to docs/reliability.md
+	@rm -f target/torture.jsonl
+	VALUE_PROPS_TORTURE=1 $(BIN)/python -m pytest tests/python/torture \
+		--numprocesses "$$WORKERS" --dist worksteal
+	@$(BIN)/python tests/python/torture/page.py
 
 test-containers: $(VENV)/dev ## Build the image by podman and run the job in it; needs root
 	$(BIN)/python -m pytest -m containers tests/python/test_containers.py

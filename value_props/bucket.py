@@ -89,10 +89,10 @@ class Bucket:
     def __post_init__(self) -> None:
         if not _ADDRESS.fullmatch(self.address):
             raise ValuePropsError(
-                "it is no address of a bucket",
+                "it holds credentials" if "@" in self.address else "it is not the address of a bucket",
                 f"Address {_masked(self.address)}",
-                "Write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix, and no"
-                " credentials in it",
+                "Write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix; credentials"
+                " come from the environment",
             )
 
     def __str__(self) -> str:
@@ -519,4 +519,8 @@ def _cause_of(text: str) -> tuple[str, str]:
         return f"it is in another region{told}", "Name its region in AWS_REGION"
     if status:
         return f"the store answers with status {status[1]}{told}", "Try again later"
-    return "it does not answer", "See that the network and the endpoint are right, and try again"
+    return (
+        "it does not answer",
+        "Check the network, the name of the bucket, and the endpoint if one is set in the"
+        " environment, and run again",
+    )

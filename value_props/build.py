@@ -21,7 +21,7 @@ from value_props.ending import (
     tell,
     write_report,
 )
-from value_props.errors import ExitCode, RefusedError, ValuePropsError
+from value_props.errors import ExitCode, RefusedError, ValuePropsError, user_error_of
 from value_props.gate import Verdict, judge
 from value_props.ingest import Inventory, ingest
 from value_props.ingest.find import FoundFile, find_raw_files, ignored_names, ignored_sentence
@@ -218,7 +218,9 @@ def _build_and_judge(run: Run, out: OutPath) -> Verdict:
     dbt = _dbt(run, out.cache / "dbt")
     inventory = _ingest_and_parse(run, dbt, ParsedFiles(out.parsed))
     with step("carry_over", run.seconds) as fields:
-        fields["tables"] = database.carry_over_snapshots(out.current / DATABASE, run.database)
+        folders = [out.current, *(out.runs / run_id for run_id in reversed(out.run_ids()))]
+        published = [folder / DATABASE for folder in folders]
+        fields["tables"] = database.carry_over_snapshots(published, run.database)
     run.outcomes = _run_dbt(run, dbt, DATA_ONLY)
     inventory.check_unchanged()
     with step("judge", run.seconds) as fields, database.loaded(run.database):
@@ -403,10 +405,15 @@ def _unpublished() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        is_foreseen = user_error_of(error) is not None
+        cause = error if is_foreseen else f"unexpected {type(error).__name__}: {error}"
         raise ValuePropsError(
-            f"the run passed, but its files could not be published ({error})",
+            f"the run passed, but its files could not be published ({cause}); those that were"
+            " published before are as they were",
             "Publishing",
-            "See that the out path can be written and has room, and run again",
+            "See that the out path can be written and has room, and run again"
+            if is_foreseen
+            else "Run again with --debug, and report what it shows as a fault of value-props",
             ExitCode.NOT_PUBLISHED,
         ) from error
 
@@ -415,8 +422,8 @@ def _gate_error(verdict: Verdict, out: OutPath) -> ValuePropsError:
     return ValuePropsError(
         "the data failed the gate, and the published files are as they were",
         "Run",
-        f"Its tables open by `duckdb -readonly {out.last_run / DATABASE}`; its {PAGE} and"
-        " run.log lie beside them",
+        f"To look at its tables: `duckdb -readonly {out.last_run / DATABASE}`. Its {PAGE} and"
+        " run.log are in the same folder",
         ExitCode.GATE_FAILED,
         verdict.problems,
     )

@@ -315,7 +315,11 @@ def sample(out: Path, scale: float, seed: int, overwrite: bool) -> None:
         summary = write_sample(out, scale, seed, overwrite=overwrite)
     except (FileExistsError, ValueError) as error:
         raise ValuePropsError(
-            str(error).rstrip("."), "Sample data", "Change --out or --scale, or say --overwrite"
+            str(error),
+            "Sample data",
+            "Name another folder in --out, or replace the files with --overwrite"
+            if isinstance(error, FileExistsError)
+            else "Choose another --scale",
         ) from error
     counts = ", ".join(f"{count:,} {name}" for name, count in summary.rows.items())
     with result_stands():
@@ -386,12 +390,17 @@ def forget(debug: bool, /, users: set[int], out: Place, **given: Any) -> None:
     with result_stands():
         if published:
             _print_summary(published, out)
+        else:
+            say("Nothing was published there, so nothing was built.")
         say(
-            f"Removed: {len(forgotten.runs_removed):,} older runs,"
-            f" {forgotten.parsed_files_removed:,} parsed files, and the raw text in"
-            f" {forgotten.records_without_text:,} records."
+            f"Removed older runs: {len(forgotten.runs_removed):,}; parsed files:"
+            f" {forgotten.parsed_files_removed:,}; raw text in records of runs:"
+            f" {forgotten.records_without_text:,}."
         )
-        say("Not touched: raw files, stores of `load`, other out paths, and what readers copied.")
+        say(
+            "Not touched: the raw files, other out paths, the stores of `value-props load` (load"
+            " them again), and copies that readers made."
+        )
 
 
 @cli.command()
@@ -409,7 +418,9 @@ def verify(out: Place) -> None:
         run_id = published.current_run_id()
         if run_id is None:
             raise ValuePropsError(
-                "nothing is published there", f"Out path {out.name}", "Run `value-props build`"
+                "nothing is published there",
+                f"Out path {out.name}",
+                "Check --out, or publish with `value-props build`",
             )
         faults = published.verify(run_id)
     if faults:
@@ -451,7 +462,7 @@ def history(out: Place, limit: int, is_json: bool) -> None:
             "rows": run["rows_read"],
             "bad": run["rows_quarantined"],
             "in mart": run["rows_in_mart"],
-            "failed": run["tests_failed"],
+            "tests failed": run["tests_failed"],
             "warned": run["tests_warned"],
         }
         for run in runs
@@ -462,7 +473,7 @@ def history(out: Place, limit: int, is_json: bool) -> None:
         if run["problem"] and run["status"] == "failed":
             say(f"{run['run_id']}: {run['problem']}")
         for note in notes.get(run["run_id"], ()):
-            say(f"{run['run_id']}: {note['users']:,} users were removed from all that is kept.")
+            say(f"{run['run_id']}: published to forget users; how many: {note['users']:,}")
 
 
 @cli.command()
@@ -554,7 +565,7 @@ def _exit_code_of_command(is_debug: bool) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        complain("Interrupted. What is published is whole.")
+        complain("Interrupted. What was published before is as it was; run the command again.")
         return int(ExitCode.CANNOT_RUN)
     except Exception as error:
         told = user_error_of(error)

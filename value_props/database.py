@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from value_props.logs import logger
 from value_props.resources import resolve
 
 # Files that clients older than DuckDB 2.0 can open; the same as in profiles.yml.
@@ -70,37 +71,51 @@ def parquet_rows(
     )
 
 
-def carry_over_snapshots(published: Path, database: Path) -> int:
+def carry_over_snapshots(published: Sequence[Path], database: Path) -> int:
     """Copy the snapshot tables of the last published file into a new one.
 
     Args:
-        published: the last published file; need not exist.
+        published: published files, the last first; the first that is there and whole is taken.
         database: the file of the run, without snapshots yet.
 
     Returns:
         How many tables came over.
     """
-    if not published.exists():
-        return 0
-    with opened(database) as connection:
-        copy = database.with_name("published.duckdb")
+    for path in filter(Path.exists, published):
         try:
-            _attach(connection, published)
-        except duckdb.Error:
-            # Somebody has the file open for writing; its bytes can be read all the same.
-            shutil.copyfile(published, copy)
-            _attach(connection, copy)
-        tables = connection.execute(
-            "select table_name from information_schema.tables"
-            " where table_catalog = 'published' and table_schema = 'snapshots' order by all"
-        ).fetchall()
-        connection.execute("create schema if not exists snapshots")
-        for (table,) in tables:
-            name = _quoted(table)
-            connection.execute(
-                f"create table snapshots.{name} as from published.snapshots.{name}"  # nosec B608
+            return _carry_over(path, database)
+        except duckdb.Error as error:
+            logger.warning(
+                "step=carry_over problem=%s cannot be read (%s); an earlier run's is taken",
+                path,
+                error,
             )
-        connection.execute("detach published")
+    return 0
+
+
+def _carry_over(published: Path, database: Path) -> int:
+    copy = database.with_name("published.duckdb")
+    try:
+        with opened(database) as connection:
+            try:
+                _attach(connection, published)
+            except duckdb.Error:
+                # Somebody has the file open for writing; its bytes can be read all the same.
+                shutil.copyfile(published, copy)
+                _attach(connection, copy)
+            tables = connection.execute(
+                "select table_name from information_schema.tables"
+                " where table_catalog = 'published' and table_schema = 'snapshots' order by all"
+            ).fetchall()
+            connection.execute("create schema if not exists snapshots")
+            for (table,) in tables:
+                name = _quoted(table)
+                connection.execute(
+                    f"create or replace table snapshots.{name}"  # nosec B608
+                    f" as from published.snapshots.{name}"
+                )
+            connection.execute("detach published")
+    finally:
         copy.unlink(missing_ok=True)
     return len(tables)
 

@@ -55,7 +55,11 @@ class RefusedError(ValuePropsError):
     """A run may not begin there: nothing failed, so no record tells of it, and no alert."""
 
 
-_NEEDS_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REMEDIES = {
+    errno.ENOSPC: "Free some room on the disk, and run again",
+    errno.EDQUOT: "Free some room within the quota, and run again",
+    errno.EFBIG: "Raise the limit on the size of a file (`ulimit -f`), and run again",
+}
 _NEEDS_RIGHTS = (errno.EACCES, errno.EPERM)
 
 
@@ -69,12 +73,17 @@ def user_error_of(error: BaseException) -> ValuePropsError | None:
     if isinstance(error, OSError):
         return _refused_by_system(error)
     if type(error).__module__.partition(".")[0] in ("duckdb", "_duckdb"):
-        return ValuePropsError(
-            " ".join(str(error).split())[:600],
-            "DuckDB",
-            "Mend what it names and run again; --debug shows more",
-        )
+        text = " ".join(str(error).split())[:600]
+        return ValuePropsError(text, "DuckDB", remedy_of(text))
     return None
+
+
+def remedy_of(text: str) -> str:
+    """What to do about an error of DuckDB or dbt, a sentence without full stop."""
+    for number in _REMEDIES:
+        if os.strerror(number).lower() in text.lower():
+            return _REMEDIES[number]
+    return "Fix what it names, and run again; --debug shows more"
 
 
 def owners_of(path: Path) -> str:
@@ -92,8 +101,8 @@ def _refused_by_system(error: OSError) -> ValuePropsError:
     what = (error.strerror or str(error) or type(error).__name__).rstrip(".")
     remedy = "See that it is there and can be used, and run again; --debug shows more"
     path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
-    if error.errno in _NEEDS_ROOM:
-        remedy = "Free some room, and run again"
+    if error.errno in _REMEDIES:
+        remedy = _REMEDIES[error.errno]
     elif error.errno == errno.EROFS:
         remedy = "Name a folder that can be written"
     elif error.errno in _NEEDS_RIGHTS and path:

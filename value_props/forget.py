@@ -128,6 +128,6 @@ def _not_all_removed() -> Iterator[None]:
             f"what is published is without the users, but not all that is older could be removed"
             f" ({error})",
             "Forgetting",
-            "Mend what it names, and run again",
+            "Fix what it names, and run again",
             ExitCode.NOT_PUBLISHED,
         ) from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from value_props import database
-from value_props.errors import ExitCode, ValuePropsError
+from value_props.errors import ExitCode, ValuePropsError, remedy_of
 from value_props.project import NodeOutcome
 
 # Singular tests that only repeat what the quality tables say in full.
@@ -94,7 +94,7 @@ def refuse_errors(outcomes: Sequence[NodeOutcome]) -> None:
         raise ValuePropsError(
             f"it could not be built: {message[:600]}",
             f"{first.kind.replace('_', ' ').capitalize()} {first.name}",
-            "Mend what it names and run again; --debug shows more",
+            remedy_of(message),
             ExitCode.CANNOT_RUN,
         )
 
@@ -105,12 +105,17 @@ def _test_sentence(outcome: NodeOutcome) -> str:
     return f"Test {outcome.name}: {rows}{look}"
 
 
+# Of a build, and of a backfill.
+_FLAGS_OF_WEEK = "--as-of, --week-rule or --report-weeks (of a backfill: --from and --to)"
+
+
 def _high_rates(path: Path) -> list[str]:
     return [
         f"Source {row['source_name']}: {row['rows_bad']:,} of {row['rows_read']:,} rows are"
-        f" quarantined ({row['quarantine_rate']:.2%}; allowed are"
-        f" {float(row['max_quarantine_rate']):.2%}), see `from quality.quarantined_rows`."
-        " Have the files mended, or raise --max-quarantine-rate"
+        f" quarantined ({row['quarantine_rate']:.2%}, and"
+        f" {float(row['max_quarantine_rate']):.2%} is allowed). They are in the table"
+        " quality.quarantined_rows, each with its file, line and reason. Have the files corrected,"
+        " or raise --max-quarantine-rate"
         for row in database.rows(
             path, "select * from quality.quarantine_rates where is_too_high order by all"
         )
@@ -132,19 +137,19 @@ def _missing(path: Path, severity: str) -> list[str]:
         if row["rule"] == "report_week_without_prints":
             weeks = f"the report week of {_listed(days)}" if days else "any week"
             sentences.append(
-                f"{source}: no print in {weeks}. Deliver its files, or choose another week with"
-                " --as-of, --week-rule or --report-weeks"
+                f"{source}: no print in {weeks}. Have its files delivered, or choose a week that"
+                f" has data, with {_FLAGS_OF_WEEK}"
             )
         elif row["rule"] == "report_day_without_prints":
             sentences.append(
-                f"{source}: no print on {_listed(days)}. Deliver the days, choose another"
-                " cut-off with --as-of, or accept it with --allow-incomplete"
+                f"{source}: no print on {_listed(days)}. Have these days delivered, choose a week"
+                f" that has data, with {_FLAGS_OF_WEEK}, or accept it with --allow-incomplete"
             )
         else:
             sentences.append(
-                f"{source}: nothing from {_listed(days)} on, though the report needs it; its"
-                " silence would look like no click or no payment. Deliver the days, choose an"
-                " earlier cut-off with --as-of, or accept it with --allow-incomplete"
+                f"{source}: no row from {_listed(days)} to the end of the report, which would look"
+                " as if nobody had clicked or paid. Have these days delivered, choose a week that"
+                f" has data, with {_FLAGS_OF_WEEK}, or accept it with --allow-incomplete"
             )
     return sentences
 

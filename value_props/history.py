@@ -275,10 +275,13 @@ def run_before(out: OutPath) -> str:
     current = out.current_run_id()
     older = [run_id for run_id in shown(out) if current is None or run_id < current]
     if not older:
+        others = [run_id for run_id in out.run_ids() if run_id != current]
         raise ValuePropsError(
-            "no run that was current before the current one is kept",
+            "no earlier published run is kept to go back to",
             f"Out path {out.root}",
-            f"Name one in --to; kept are: {', '.join(out.run_ids()) or 'none'}",
+            f"Name one of these runs in --to: {', '.join(others)}"
+            if others
+            else "Run `value-props build` to publish again",
         )
     return older[-1]
 

@@ -88,7 +88,11 @@ class Store:
             raise self._refused(f"the folder cannot be made ({error.strerror})") from error
         for path in self._files():
             if not _FILE_NAME.fullmatch(path.name):
-                raise self._refused(f"readers would take {path} for rows, and no load wrote it")
+                raise ValuePropsError(
+                    f"no load wrote {path}, and readers would take it for rows",
+                    f"Store {self.root}",
+                    "Move the file out of the store, or name another folder in --to",
+                )
 
     def fill(self, inventory: Inventory, trust: Trust) -> Loaded:
         """Export what was read of the raw files. Call it under the lock.
@@ -154,7 +158,7 @@ class Store:
         return ValuePropsError(
             what,
             f"Store {self.root}",
-            "Name an empty folder with --to, or one that was loaded before",
+            "Name a folder that can be written in --to",
         )
 
 

@@ -115,7 +115,8 @@ class Place:
                 raise ValuePropsError(
                     f"no file for the source {source}",
                     f"Raw path {self.name}",
-                    f"Put one named {source}{endings_of(source)} there (each also with .gz)",
+                    f"Put one there that is named {source}{endings_of(source)}, or the same with"
+                    " .gz",
                 )
         return {entry.name: entry for entry in found}
 

@@ -14,7 +14,7 @@ import yaml
 
 from value_props import __version__
 from value_props.environment import environment
-from value_props.errors import ValuePropsError
+from value_props.errors import ValuePropsError, remedy_of
 from value_props.resources import resolve
 
 EventCallback = Callable[[Any], None]
@@ -195,7 +195,7 @@ class Dbt:
             raise ValuePropsError(
                 f"dbt could not start: {outcome.exception}",
                 f"Project {self.project}",
-                "Mend what it names and run again; --debug shows more",
+                remedy_of(str(outcome.exception)),
             ) from outcome.exception
         return outcome.result
 

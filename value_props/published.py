@@ -130,7 +130,7 @@ class OutPath:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValuePropsError(
-                f"the folder cannot be made ({error.strerror}: {owners_of(self.root)})",
+                f"the folder cannot be made ({error.strerror}{_owners(error, self.root)})",
                 f"Out path {self.root}",
                 "Name a folder that can be written",
             ) from error
@@ -145,9 +145,9 @@ class OutPath:
             path = self.root / name
             if path.exists() and not path.is_symlink():
                 raise ValuePropsError(
-                    "a file of that name lies where the published one goes",
+                    "a file is already there, and value-props did not write it",
                     f"Out path {path}",
-                    "Move it away, or name another folder",
+                    "Move it away, or name another folder in --out",
                 )
 
     def refuse_other(self, published: Edition | None) -> None:
@@ -185,9 +185,9 @@ class OutPath:
         """
         if run_id not in self.run_ids():
             raise ValuePropsError(
-                f"there is no run {run_id}",
+                f"there is no run '{run_id}'",
                 f"Out path {self.root}",
-                f"Kept are: {', '.join(self.run_ids()) or 'none'}",
+                f"The runs that are kept: {', '.join(self.run_ids()) or 'none'}",
             )
 
     def manifest_of(self, run_id: str) -> dict[str, Any]:
@@ -260,8 +260,13 @@ class OutPath:
             if not path.is_file():
                 faults.append(f"{path} is missing")
             elif sha256_of(path) != output["sha256"]:
-                faults.append(f"{path} is not the file that was published")
+                faults.append(f"{path} has changed since it was published (its sha256 differs)")
         return faults
+
+
+def _owners(error: OSError, path: Path) -> str:
+    """Whom a folder belongs to, where that is why the system refuses it."""
+    return f": {owners_of(path)}" if isinstance(error, PermissionError) else ""
 
 
 def roll_back(out: OutPath, run_id: str) -> None:

@@ -172,7 +172,9 @@ class RemoteOut:
             if name not in entries:
                 faults.append(f"{self.bucket}/{name} is missing")
             elif self.bucket.sha256_of(name) != output["sha256"]:
-                faults.append(f"{self.bucket}/{name} is not the file that was published")
+                faults.append(
+                    f"{self.bucket}/{name} has changed since it was published (its sha256 differs)"
+                )
         return faults
 
     def current_run_id(self) -> str | None:

@@ -200,7 +200,7 @@ def _check_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = error.strerror
+        reason = "it is a file" if folder.is_file() else error.strerror
     if reason is None and not os.access(folder, os.W_OK | os.X_OK):
         reason = "it cannot be written"
     if reason is not None:

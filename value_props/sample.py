@@ -422,14 +422,12 @@ def write_sample(
     """
     if not MIN_SCALE <= scale <= MAX_SCALE:
         raise ValueError(
-            f"scale is {scale}; it must be a number from {MIN_SCALE:g} to {MAX_SCALE:g}"
+            f"--scale is {scale:g}, and it must be a number from {MIN_SCALE:g} to {MAX_SCALE:g}"
         )
     paths = {source: out / name for source, name in FILE_NAMES.items()}
     present = [str(path) for path in paths.values() if path.exists()]
     if present and not overwrite:
-        raise FileExistsError(
-            f"{', '.join(present)} already exist; give another folder or ask to overwrite them"
-        )
+        raise FileExistsError(f"there are files already: {', '.join(present)}")
 
     users = round(scale * USERS)
     out.mkdir(parents=True, exist_ok=True)

@@ -186,7 +186,7 @@ def test_verify_reads_the_objects_themselves(first: Answer) -> None:
     OUT.write(path, content.swapcase())
     answer = value_props("verify", "--out", OUT.address)
     assert answer.returncode == 1
-    assert f"{OUT}/{path} is not the file that was published" in answer.text
+    assert f"{OUT}/{path} has changed since it was published" in answer.text
     OUT.remove([path])
     assert f"{path} is missing" in value_props("verify", "--out", OUT.address).text
     OUT.write(path, content)
@@ -259,9 +259,9 @@ def test_an_out_path_that_cannot_be_opened_is_told_and_recorded(
         (OUT.address, {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "credentials"),
         (OUT.address, {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "it does not answer"),
         ("s3://none/out", {}, "there is no such bucket"),
-        (f"s3://somebody:{SECRET}@{BUCKET}/out", {}, "it is no address of a bucket"),
-        (f"s3://{BUCKET}/out?secret={SECRET}", {}, "it is no address of a bucket"),
-        ("https://lake/out", {}, "it is no address of a bucket"),
+        (f"s3://somebody:{SECRET}@{BUCKET}/out", {}, "it holds credentials"),
+        (f"s3://{BUCKET}/out?secret={SECRET}", {}, "it is not the address of a bucket"),
+        ("https://lake/out", {}, "it is not the address of a bucket"),
         ("az://lake/out", {}, "no credentials were found"),
     ],
 )

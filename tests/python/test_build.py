@@ -262,18 +262,6 @@ def stopped(out: Path, number: signal.Signals, step: str, pause: float = 0.0) ->
     return process.wait(60)
 
 
-def test_a_killed_run_harms_nothing_and_the_next_needs_no_help(out: Path) -> None:
-    before = contents(out)
-    for step, pause in POINTS.items():
-        assert stopped(out, signal.SIGKILL, step, pause) == -signal.SIGKILL
-        assert value_props("verify", "--out", out).returncode == 0
-        assert contents(out)["final.csv"] == before["final.csv"]
-    assert build(out).returncode == 0
-    assert not (out / ".work").exists()
-    kinds = [run["status"] for run in recorded(out)]
-    assert kinds == ["published", *["killed"] * 4, "published"]
-
-
 def test_a_run_that_is_asked_to_stop_ends_at_once_and_is_recorded(out: Path) -> None:
     before = contents(out)
     for step, pause in POINTS.items():

@@ -113,16 +113,16 @@ def test_a_forgotten_user_is_nowhere(tmp_path: Path) -> None:
 
     refused = value_props("forget", "--user", str(USER), "--out", out)
     assert refused.returncode == 2
-    assert "prints.json: 4 lines, the first is line" in refused.text
-    assert "taps.json: 1 line," in refused.text
-    assert "pays.csv: 2 lines," in refused.text
+    assert "prints.json: lines " in refused.text
+    assert "taps.json: lines 52. " in refused.text
+    assert "pays.csv: lines " in refused.text
     assert str(USER) not in refused.text
     assert len(list((out / "runs").iterdir())) == 2
 
     without_user(raw)
     answer = value_props("forget", "--user", str(USER), "--out", out)
     assert answer.returncode == 0, answer.text
-    assert "2 older runs" in answer.text
+    assert "Removed older runs: 2;" in answer.text
     assert traces(out) == set()
     assert value_props("verify", "--out", out).returncode == 0
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
@@ -134,7 +134,7 @@ def test_a_forgotten_user_is_nowhere(tmp_path: Path) -> None:
     assert old["datasets"][0]["quarantine"][0]["rows"] == 1
     assert set(samples_of(old)) == {None}
     told = value_props("history", "--out", out).text
-    assert "1 users were removed from all that is kept" in told
+    assert "published to forget users; how many: 1" in told
 
     clean = tmp_path / "clean"
     assert build(clean, CLEAN).returncode == 0
@@ -188,7 +188,7 @@ def test_a_bucket_forgets_what_lies_in_it(
     assert traces(place_of(out, "out").folder) == set()
     # Another machine, which may have kept what it once fetched.
     monkeypatch.setenv(CACHE, str(tmp_path / "elsewhere"))
-    assert "were removed" in value_props("history", "--out", out).text
+    assert "to forget users" in value_props("history", "--out", out).text
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "1 or 1=1", "9223372036854775808", "", "1.0"])

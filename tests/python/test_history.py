@@ -121,7 +121,7 @@ def test_a_run_that_fails_before_the_switch_is_no_run_to_go_back_to(tmp_path: Pa
 def test_weeks_that_were_built_afterwards_are_no_runs_to_go_back_to(tmp_path: Path) -> None:
     out = OutPath(tmp_path / "out")
     publish(out, "1")
-    with pytest.raises(ValuePropsError, match="no run that was current before"):
+    with pytest.raises(ValuePropsError, match="no earlier published run is kept"):
         history.run_before(out)
     for number in range(2, 9):
         publish(out, str(number), is_made_current=False)
@@ -182,7 +182,7 @@ def test_diff_counts_by_key_and_column(tmp_path: Path) -> None:
         {"change": "changed", "column_name": "prior_views", "rows": 1},
     ]
     assert changes(out, "a", "a") == []
-    with pytest.raises(ValuePropsError, match="Kept are: a, b"):
+    with pytest.raises(ValuePropsError, match="runs that are kept: a, b"):
         changes(out, "a", "c")
 
 

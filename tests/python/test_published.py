@@ -9,8 +9,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from value_props.database import carry_over_snapshots, opened
 from value_props.published import BACKFILL, REPORT, Edition, OutPath
 
 # Whatever changes a name or a mode, or waits for the disk.
@@ -107,3 +109,20 @@ def test_a_kill_at_any_step_shows_the_files_of_one_run(
             break
     # Links, modes, syncs and renames: publishing takes many steps.
     assert wanted > 10
+
+
+def test_snapshots_come_from_the_last_file_that_is_whole(tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.duckdb" for name in ("cut", "whole", "older")]
+    for number, path in enumerate(files):
+        with duckdb.connect(str(path)) as connection:
+            connection.execute("create schema snapshots")
+            connection.execute(f"create table snapshots.names as select {number} as number")
+    files[0].write_bytes(files[0].read_bytes()[:5000])
+    run = tmp_path / "run" / "value_props.duckdb"
+    run.parent.mkdir()
+    assert carry_over_snapshots([tmp_path / "gone.duckdb", *files], run) == 1
+    with opened(run) as connection:
+        assert connection.execute("from snapshots.names").fetchall() == [(1,)]
+    assert [path.name for path in run.parent.iterdir()] == [run.name]
+    assert carry_over_snapshots(files[:1], run) == 0
+    assert [path.name for path in run.parent.iterdir()] == [run.name]

@@ -157,8 +157,8 @@ def find_raw_files(raw_path: Path) -> list[FoundFile]:
             raise ValuePropsError(
                 f"no file for the source {source_name}",
                 f"Raw path {raw_path}",
-                f"Add a file named {source_name}{endings_of(source_name)} (each also with .gz), or"
-                f" write sample data with `value-props sample --out {raw_path}`",
+                f"Put one there that is named {source_name}{endings_of(source_name)}, or the same"
+                " with .gz",
                 details=[ignored_sentence(ignored)] if ignored else [],
             )
         for number, name in enumerate(matches, start=1):
@@ -198,5 +198,5 @@ def unreadable(path: Path, fault: object) -> ValuePropsError:
     return ValuePropsError(
         f"it cannot be read ({fault})",
         f"Raw file {path}",
-        "Mend it, or give it another name or place if it is no raw file",
+        "Make it readable; or move or rename it, if it is not meant as a raw file",
     )

@@ -10,6 +10,9 @@ from value_props.ingest import Inventory
 from value_props.ingest.read import reader, sql
 from value_props.ingest.stage import stage
 
+# Of the lines of a file; whoever removes them searches for the user anyway.
+SHOWN = 10
+
 
 def refuse_users(inventory: Inventory, users: Collection[int]) -> None:
     """Refuse raw files that hold lines of some users.
@@ -30,9 +33,10 @@ def refuse_users(inventory: Inventory, users: Collection[int]) -> None:
         raise ValuePropsError(
             "they still hold lines of a user who is to be forgotten",
             "Raw files",
-            "Remove these lines from the raw files, and run again. Nothing was removed yet",
+            "Remove these lines, and run this command again. Nothing was forgotten yet",
             details=[
-                f"{path}: {lines:,} line{'s' if lines > 1 else ''}, the first is line {first:,}"
-                for path, lines, first in found
+                f"{path}: lines {', '.join(map(str, lines[:SHOWN]))}"
+                + (f" and {len(lines) - SHOWN:,} more" if len(lines) > SHOWN else "")
+                for path, lines in found
             ],
         )

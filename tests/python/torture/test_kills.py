@@ -24,12 +24,17 @@ from attacks import (
     variant,
 )
 from command_process import Started
+from harness import value_props
+from s3_server import BUCKET, S3Server
 
+from value_props.bucket import LOCK, Bucket
 from value_props.database import opened, parquet_rows
+from value_props.places import CACHE, place_of
 
-PARTS = dose(1, 10)
-KILLS = dose(4, 22)
-OTHERS = dose(2, 5)
+PARTS = dose(1, 5)
+KILLS = dose(4, 41)
+OTHERS = dose(2, 8)
+UPLOADS = dose(2, 40)
 NOBODY = "4611686018427387904"
 STEP = re.compile(r"step=(\w+) seconds=([\d.]+)")
 
@@ -131,10 +136,10 @@ class Folder:
         started = Started(self.arguments(command), self.root / "said")
         if step:
             wanted = f"step={step} status=started"
-            while started.process.is_alive() and wanted not in self._text_of(log):
+            while started.process.is_alive() and wanted not in text_of(log):
                 time.sleep(0.002)
         time.sleep(self.random.random() * seconds[step])
-        begun = re.findall(r"step=start run_id=(\S+)", self._text_of(log))
+        begun = re.findall(r"step=start run_id=(\S+)", text_of(log))
         self.started.setdefault(self.out_of(command), set()).update(begun)
         if number == signal.SIGSTOP:
             started.send(number)
@@ -146,12 +151,6 @@ class Folder:
             assert_told(code, started.said)
             assert number != signal.SIGCONT
         return code
-
-    def _text_of(self, log: Path) -> str:
-        try:
-            return log.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -183,10 +182,78 @@ def test_a_signal_at_any_moment_harms_nothing(tmp_path: Path, part: int) -> None
         ended[name] = ended.get(name, 0) + 1
         folder.check(command)
         # Else the next attack is the next run.
-        if random.random() < 0.5:
+        if random.random() < 0.4:
             folder.whole("build" if command == "rollback" else command)
     folder.whole("build")
     record("kills", **ended)
     assert sum(ended.values()) == len(numbers)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["status"] == "published"
+
+
+@pytest.fixture
+def bucket(
+    tmp_path: Path, server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Bucket, dict[str, str]]:
+    """A prefix of a real store, and the variables that lead there."""
+    environment = {**server.environment, CACHE: str(tmp_path / "cache")}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return Bucket(f"s3://{BUCKET}/kills/out"), environment
+
+
+def test_a_kill_at_any_moment_of_an_upload_leaves_the_last_good_set(
+    tmp_path: Path, bucket: tuple[Bucket, dict[str, str]]
+) -> None:
+    remote, environment = bucket
+    random = draw("uploads")
+    raws = [variant(tmp_path / f"raw_{number}", number) for number in (0, 1)]
+    log = place_of(remote.address, "out").folder / ".work" / "run.log"
+
+    def start(raw: Path) -> Started:
+        return Started(
+            ("build", "--raw", raw, "--out", remote.address, *RUN_DATE, "--make-current"),
+            tmp_path / "said",
+            environment=environment,
+        )
+
+    def whole(raw: Path) -> None:
+        # The lock of a killed run ends after two minutes; nobody waits for that here.
+        remote.write(LOCK, b'{"expires_at": 0}')
+        started = start(raw)
+        assert started.wait() == 0, started.said
+        assert json.loads(remote.read("manifest.json"))["raw_path"] == str(raw)
+
+    for raw in raws:
+        whole(raw)
+    ended: dict[str, int] = {}
+    for number in range(UPLOADS):
+        before = json.loads(remote.read("manifest.json"))["run_id"]
+        remote.write(LOCK, b'{"expires_at": 0}')
+        log.unlink(missing_ok=True)
+        started = start(raws[number % 2])
+        step = random.choice(["step=upload status", "step=publish status", "step=history status"])
+        while started.process.is_alive() and step not in text_of(log):
+            time.sleep(0.001)
+        time.sleep(random.random() * 0.4)
+        started.send(signal.SIGKILL)
+        code = started.wait()
+        shown = json.loads(remote.read("manifest.json"))["run_id"]
+        name = f"{'new' if shown != before else 'old'} set, {'ended' if code == 0 else 'killed'}"
+        ended[name] = ended.get(name, 0) + 1
+        answer = value_props("verify", "--out", remote.address)
+        assert answer.returncode == 0, answer.text
+        if random.random() < 0.5:
+            whole(raws[number % 2])
+    whole(raws[UPLOADS % 2])
+    names = {name.split("/")[1] for name in remote.entries() if name.startswith("runs/")}
+    recorded = {name.split("/")[1] for name in remote.entries() if name.startswith("quality/")}
+    assert names <= recorded
+    record("uploads", **ended)
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

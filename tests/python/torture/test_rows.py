@@ -16,9 +16,9 @@ from comparison import compare
 from harness import ROOT, Pipeline
 from raw_data import RawCase, big_case
 
-CASES = dose(1, 40)
+CASES = dose(1, 34)
 ROWS = dose(2_000, 14_000)
-RUNS = dose(3_000, 300_000)
+RUNS = dose(3_000, 150_000)
 
 
 @pytest.fixture(scope="module")

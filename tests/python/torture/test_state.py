@@ -10,7 +10,7 @@ import pytest
 from attacks import RUN_DATE, assert_told, assert_whole, dose, draw, record, variant
 from harness import value_props
 
-FILES = dose(8, 120)
+FILES = dose(5, 70)
 
 
 def delete(path: Path, _: Path) -> None:

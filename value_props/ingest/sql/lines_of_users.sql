@@ -40,8 +40,7 @@ rows_of_users as (
 
 select
     files.file_path,
-    count(*) as line_count,
-    min(rows_of_users.line_number) as first_line
+    list(rows_of_users.line_number order by rows_of_users.line_number) as line_numbers
 from rows_of_users
 inner join raw.files as files using (source_name, file_number)
 group by files.source_name, files.file_number, files.file_path
