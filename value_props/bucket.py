@@ -89,7 +89,9 @@ class Bucket:
     def __post_init__(self) -> None:
         if not _ADDRESS.fullmatch(self.address):
             raise ValuePropsError(
-                "it holds credentials" if "@" in self.address else "it is not the address of a bucket",
+                "it is not the address of a bucket"
+                if "@" not in self.address
+                else "it holds credentials",
                 f"Address {_masked(self.address)}",
                 "Write s3://bucket/prefix, gs://bucket/prefix or az://container/prefix; credentials"
                 " come from the environment",

@@ -309,7 +309,7 @@ def test_each_failure_is_a_paragraph_without_a_secret(
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(
-        ValuePropsError, match="not the address of a bucket|holds credentials"
+        ValuePropsError, match=r"not the address of a bucket|holds credentials"
     ) as caught:
         Bucket(address)
     assert "cret" not in str(caught.value).replace("credentials", "")
