@@ -13,7 +13,9 @@
         'allow_incomplete': {'default': 'false', 'kind': 'switch'},
     } -%}
     {%- set rule = rules[name] -%}
-    {%- set given = var(name) -%}
+    {#- dbt would render, and so execute, what Jinja a var of the command line holds. -#}
+    {%- set raw = (invocation_args_dict.vars or {}).get(name) -%}
+    {%- set given = raw if '{' in (raw | string) else var(name) -%}
     {%- set text = (given if given is not none else '') | string -%}
     {%- set text = text or rule['default'] -%}
     {%- if not execute or text == '' or is_allowed_value(text, rule) -%}

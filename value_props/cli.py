@@ -435,7 +435,13 @@ def verify(out: Place) -> None:
 
 @cli.command()
 @_out_option
-@click.option("--limit", default=10, show_default=True, help="How many runs, the newest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1_000_000),
+    default=10,
+    show_default=True,
+    help="How many runs, the newest first.",
+)
 @click.option("--json", "is_json", is_flag=True, help="Print all that is known of them as JSON.")
 def history(out: Place, limit: int, is_json: bool) -> None:
     """Print what became of the last runs, the failed and killed ones too."""

@@ -133,6 +133,8 @@ class _NoLock:
 
 def _without_lock(handler: logging.Handler) -> logging.Handler:
     handler.lock = _NoLock()  # type: ignore[assignment]
+    # Of a full disk the run tells itself; a traceback for each line would bury that.
+    handler.handleError = lambda record: None  # type: ignore[method-assign]
     return handler
 
 

@@ -561,7 +561,7 @@ def _read_everything(raw_path: Path, run_date: date) -> _Ledger:
                         (ledger.prints if source == "prints" else ledger.taps).append(event)
                     kept += 1
                 except BrokenRowError as broken:
-                    raw_text = line.decode("utf-8", errors="backslashreplace")
+                    raw_text = line[:LONGEST_LINE].decode("utf-8", errors="backslashreplace")
                     ledger.quarantine.append(
                         (source, file.name, line_number, raw_text, broken.rule)
                     )

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from harness import ROOT, Answer, value_props
 from s3_server import BUCKET, S3Server
+from test_alerts import receiving
 
 from value_props import database, published
 from value_props.bucket import Bucket
@@ -104,9 +105,15 @@ def run_ids(out: Path) -> list[str]:
 
 def test_a_forgotten_user_is_nowhere(tmp_path: Path) -> None:
     raw, out = with_user(tmp_path / "raw"), tmp_path / "out"
-    for _ in range(2):
-        assert build(out, raw, "--max-quarantine-rate", "0.5").returncode == 0
-    assert build(out, raw, "--max-quarantine-rate", "0").returncode == 1
+    with receiving() as listener, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("VALUE_PROPS_WEBHOOK", listener.url)
+        patched.setenv("VALUE_PROPS_NOTIFY_ON_WARN", "1")
+        answers = [build(out, raw, "--max-quarantine-rate", rate) for rate in ("0.5", "0.5", "0")]
+    assert [answer.returncode for answer in answers] == [0, 0, 1]
+    told = [answer.text for answer in answers] + [str(body) for *_, body in listener.requests]
+    told += [path.read_text("utf-8") for path in (*out.rglob("run.log"), out / "metrics.prom")]
+    assert len(told) >= 3 + 1 + 4
+    assert not [text for text in told if str(USER) in text]
     before = run_ids(out)
     # That the search finds the user wherever one is kept.
     assert places(traces(out)) == {"runs", "quality", "parsed", "last_run"}
@@ -133,8 +140,8 @@ def test_a_forgotten_user_is_nowhere(tmp_path: Path) -> None:
     old = report_of(out, before[0])
     assert old["datasets"][0]["quarantine"][0]["rows"] == 1
     assert set(samples_of(old)) == {None}
-    told = value_props("history", "--out", out).text
-    assert "published to forget users; how many: 1" in told
+    listed = value_props("history", "--out", out).text
+    assert "published to forget users; how many: 1" in listed
 
     clean = tmp_path / "clean"
     assert build(clean, CLEAN).returncode == 0

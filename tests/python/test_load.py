@@ -199,7 +199,10 @@ def test_a_raw_file_that_stops_a_build_stops_a_load(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "complaint"),
-    [("s3://bucket/store", "is no folder of this machine"), ("taken", "mine.parquet for rows")],
+    [
+        ("s3://bucket/store", "is no folder of this machine"),
+        ("taken", "Move the file out of the store"),
+    ],
 )
 def test_a_folder_that_is_no_store_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, complaint: str

@@ -122,18 +122,6 @@ def test_a_switch_that_is_neither_on_nor_off_stops_the_run(
     )
 
 
-def test_make_hands_switches_on_as_they_are() -> None:
-    shown = subprocess.run(
-        ["make", "--dry-run", "build", "FULL=on", "REHASH=No", "ALLOW_INCOMPLETE=maybe"],
-        cwd=ROOT,
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    ).stdout
-    for flag in ('--full-refresh="on"', '--rehash="No"', '--allow-incomplete="maybe"'):
-        assert flag in shown
-
-
 def test_a_receiver_switch_that_cannot_be_read_stops_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

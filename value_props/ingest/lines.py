@@ -35,7 +35,7 @@ class HardLine:
 
     Args:
         line_number: physical, 1-based.
-        raw_text: bytes that are not UTF-8 as `\\xNN`.
+        raw_text: bytes that are not UTF-8 as `\\xNN`; of a line over 16 MiB its first 16 MiB.
         is_readable: false where the bytes alone make the line malformed.
     """
 
@@ -168,7 +168,8 @@ def _hard_line(line_number: int, line: bytes) -> HardLine | None:
         is_readable = False
     if is_readable and DELIMITER not in line and len(line) <= LONG_LINE_BYTES:
         return None
-    return HardLine(line_number, line.decode(errors="backslashreplace"), is_readable)
+    text = line[:MAX_LINE_BYTES].decode(errors="backslashreplace")
+    return HardLine(line_number, text, is_readable)
 
 
 def _read_header(lines: Lines, path: Path, line_number: int, line: bytes) -> None:
