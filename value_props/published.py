@@ -120,9 +120,10 @@ class OutPath:
             ValuePropsError: it can't be written, holds a file under a stable name, or what
                 another command published.
         """
-        if "?" in str(self.root):
+        refused = [sign for sign in ("?", "\\") if sign in str(self.root)]
+        if refused:
             raise ValuePropsError(
-                "DuckDB can open no database below a folder with a ? in its name",
+                f"DuckDB can open no database below a folder with a {refused[0]} in its name",
                 f"Out path {self.root}",
                 "Name another folder",
             )

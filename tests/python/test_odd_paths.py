@@ -92,10 +92,13 @@ def test_plain_dbt_gives_the_reference_below_an_odd_folder(project: Path, tmp_pa
     assert rows > 0
 
 
-def test_a_question_mark_in_the_out_path_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    answer = value_props("build", "--raw", CLEAN, "--out", tmp_path / "what?")
+@pytest.mark.parametrize("sign", ["?", "\\"])
+def test_an_out_path_that_duckdb_cannot_open_is_refused_in_a_sentence(
+    tmp_path: Path, sign: str
+) -> None:
+    answer = value_props("build", "--raw", CLEAN, "--out", tmp_path / f"what{sign}")
     assert answer.returncode == 2
-    assert "DuckDB can open no database below a folder with a ? in its name" in answer.text
+    assert f"DuckDB can open no database below a folder with a {sign} in its name" in answer.text
     assert list(tmp_path.iterdir()) == []
 
 

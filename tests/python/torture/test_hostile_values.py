@@ -64,7 +64,7 @@ def test_every_flag_refuses_hostile_values(tmp_path: Path, monkeypatch: pytest.M
     tried = cases()
     draw("flags").shuffle(tried)
     tried = tried[: dose(100, 1000)]
-    for command, flag, value in tried:
+    for number, (command, flag, value) in enumerate(tried):
         options = {option.opts[0] for option in cli.cli.commands[command].params}
         arguments: dict[str, str] = {
             **({"--out": str(out)} if "--out" in options else {}),
@@ -74,7 +74,7 @@ def test_every_flag_refuses_hostile_values(tmp_path: Path, monkeypatch: pytest.M
         needed = NEEDED.get(command, ())
         arguments |= dict(zip(needed[::2], needed[1::2], strict=True)) if command != "diff" else {}
         is_path = flag in ("--raw", "--out", "--temp-dir") or (command, flag) == ("load", "--to")
-        arguments[flag] = str(tmp_path / "a" / value) if is_path else value
+        arguments[flag] = str(tmp_path / f"path_{number}" / value) if is_path else value
         answer = value_props(
             *(command, *(needed if command == "diff" else ())),
             *(f"{name}={text}" for name, text in arguments.items()),
