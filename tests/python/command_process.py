@@ -48,6 +48,7 @@ class Started:
         prepare: Callable[[], object] | None = None,
     ) -> None:
         self.output = output
+        output.unlink(missing_ok=True)
         self.process: ForkServerProcess = _server().Process(
             target=_run,
             args=([*map(str, arguments)], str(output), dict(environment or {}), prepare),
@@ -70,7 +71,9 @@ class Started:
 
     @property
     def said(self) -> str:
-        """All that it printed, as one line."""
+        """All that it printed, as one line; nothing where it did not come to its start."""
+        if not self.output.exists():
+            return ""
         return " ".join(self.output.read_text(encoding="utf-8", errors="replace").split())
 
 
