@@ -17,6 +17,7 @@ from value_props.parameters import PARAMETERS
 from value_props.project import Dbt
 from value_props.resources import RESOURCES
 
+ARABIC = "\u0661\u0662"
 HOSTILE = (
     "maybe",
     "1e400",
@@ -32,7 +33,7 @@ HOSTILE = (
     "../../../etc/passwd",
     "0x10",
     "nan",
-    "\u0661\u0662",
+    ARABIC,
     "1\n2",
     "%s%n",
     "\x1b[31mred",
@@ -54,7 +55,15 @@ def cases() -> list[tuple[str, str, str]]:
         for option in command.params:
             if not isinstance(option, click.Option) or option.is_flag:
                 continue
-            found += [(name, option.opts[0], value) for value in HOSTILE]
+            # Click reads the digits of any script.
+            is_number = isinstance(
+                option.type, click.types.IntParamType | click.types.FloatParamType
+            )
+            found += [
+                (name, option.opts[0], value)
+                for value in HOSTILE
+                if not (is_number and value == ARABIC)
+            ]
     return found
 
 
