@@ -77,7 +77,7 @@ spark: $(SPARK_VENV)/run ## Install dbt over Spark into .venv-spark, beside Duck
 
 torture: $(VENV)/dev deps ## Attack the command for two hours, and write the figures to docs/reliability.md
 	@rm -f target/torture.jsonl
-	VALUE_PROPS_TORTURE=1 $(BIN)/python -m pytest tests/python/torture \
+	VALUE_PROPS_TORTURE=1 $(BIN)/python -m pytest -m '' tests/python/torture \
 		--numprocesses "$$WORKERS" --dist worksteal
 	@$(BIN)/python tests/python/torture/page.py
 

@@ -11,10 +11,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 import dbt.cli.main  # noqa: F401
+import pytest
 
 from value_props import (
     backfill,  # noqa: F401
@@ -79,9 +81,13 @@ class Started:
 
 def _server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    # The server does not know the path of its parent otherwise.
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), str(ROOT)])
     context.set_forkserver_preload([__name__])
+    with pytest.MonkeyPatch.context() as patched:
+        # The server does not know the path of its parent otherwise.
+        patched.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(ROOT)]))
+        # In a locale that is not UTF-8 the command starts itself again, and what is forked can't.
+        patched.setenv("PYTHONUTF8", "1")
+        forkserver.ensure_running()
     return context
 
 

@@ -290,3 +290,32 @@ def test_files(connection: Connection) -> None:
     connection.execute(sql("files"), {"files": json.dumps([row])})
     found = connection.execute("select source_name, unknown_fields[1].row_count from raw.files")
     assert found.fetchall() == [("pays", 3)]
+
+
+def test_lines_of_users_are_found_by_value_and_by_text(connection: Connection) -> None:
+    connection.execute("create schema raw")
+    connection.execute(
+        "create table raw.files as select * from (values"
+        " ('prints', 1, 'p.json', []::varchar[]),"
+        " ('taps', 1, 't.json', []),"
+        " ('pays', 1, 'p.csv', ['total', 'user_id']))"
+        " as files (source_name, file_number, file_path, columns)"
+    )
+    for source, rows in {
+        "prints": "(1, 9, 7), (1, 2, 7)",
+        "taps": "(1, 1, 70)",
+        "pays": "(1, 2, 8)",
+    }.items():
+        connection.execute(
+            f"create table raw.{source} as select * from (values {rows})"
+            " as valid (file_number, line_number, user_id)"
+        )
+    connection.execute(
+        "create table raw.rejected_lines as select * from (values"
+        """ ('prints', 1, 4, '{"user_id": "7", oops'), ('prints', 1, 5, '{"user_id":71}'),"""
+        " ('taps', 1, 3, 'nothing'), ('pays', 1, 3, '7,8'), ('pays', 1, 4, 'x,07'))"
+        " as lines (source_name, file_number, line_number, raw_text)"
+    )
+    found = connection.execute(sql("lines_of_users"), {"users": "[7]"}).fetchall()
+    assert found == [("p.csv", [4]), ("p.json", [2, 4, 9])]
+    assert not connection.execute(sql("lines_of_users"), {"users": "[9]"}).fetchall()

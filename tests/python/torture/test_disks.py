@@ -21,7 +21,6 @@ from random import Random
 import pytest
 from attacks import (
     CLEAN,
-    IS_LONG,
     RUN_DATE,
     assert_recorded_once,
     assert_told,
@@ -36,7 +35,7 @@ from attacks import (
 from command_process import Started
 
 FULL_DISKS = dose(3, 20)
-FAILED_CALLS = dose(0, 30)
+FAILED_CALLS = dose(3, 30)
 SMALL_FILES = dose(300, 10_000)
 HUGE_MB = dose(20, 300)
 # System calls that write, and that a disk may refuse.
@@ -97,7 +96,7 @@ def disk_of(folder: Path, kilobytes: int) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-@pytest.mark.skipif(not IS_LONG or os.geteuid() != 0, reason="mounts a disk, as root")
+@pytest.mark.torture
 def test_a_disk_that_is_full_at_any_time(published: Path, tmp_path: Path) -> None:
     random = draw("full disk")
     kept = tmp_path / "kept"
@@ -165,7 +164,7 @@ def traced(out: Path, raw: Path, folder: Path, injected: str) -> tuple[int, str,
     return code, started.said, calls.read_text(encoding="utf-8", errors="replace")
 
 
-@pytest.mark.skipif(not IS_LONG, reason="takes strace, and long")
+@pytest.mark.torture
 def test_any_system_call_that_writes_may_fail(published: Path, tmp_path: Path) -> None:
     random = draw("system calls")
     code, said, calls = traced(published, variant(tmp_path / "raw_1", 1), tmp_path, "")
