@@ -154,20 +154,22 @@ def test_make_hands_every_value_on_as_it_is(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     told.chmod(0o755)
-    canary = tmp_path / "canary"
+    installed = tmp_path / ".venv" / "run"
+    installed.parent.mkdir()
+    installed.touch()
     hostile = [
-        f"$(shell touch {canary})",
-        f'"; touch {canary}; "',
-        f"'; touch {canary}; '",
-        f"`touch {canary}`",
-        f"$(touch {canary})",
+        "$(shell touch canary)",
+        '"; touch canary; "',
+        "'; touch canary; '",
+        "`touch canary`",
+        "$(touch canary)",
         "$HOME",
         "$$",
         "a b",
         "#",
         "\\",
         "*",
-        f"${{shell touch {canary}}}",
+        "${shell touch canary}",
     ]
     draw("make").shuffle(hostile)
     values = {name: hostile[number % len(hostile)] for number, name in enumerate(names)}
@@ -175,11 +177,11 @@ def test_make_hands_every_value_on_as_it_is(tmp_path: Path) -> None:
         for as_variables in (True, False):
             answer = subprocess.run(
                 [
-                    # What is installed stands, whatever changed since.
-                    *("make", "--silent", "--old-file=.venv/run", target, f"BIN={tmp_path}"),
+                    *("make", "--silent", f"--makefile={ROOT / 'Makefile'}"),
+                    *("--old-file=.venv/run", target, "BIN=."),
                     *(f"{name}={value}" for name, value in values.items() if as_variables),
                 ],
-                cwd=ROOT,
+                cwd=tmp_path,
                 capture_output=True,
                 encoding="utf-8",
                 check=True,
@@ -191,7 +193,7 @@ def test_make_hands_every_value_on_as_it_is(tmp_path: Path) -> None:
             known = [name for name in names if f"${name}" in _recipe_of(text, target)]
             assert known
             assert {values[name] for name in known} <= handed, (target, arguments)
-    assert not canary.exists()
+    assert not (tmp_path / "canary").exists()
     record("make", variables=len(names))
 
 
