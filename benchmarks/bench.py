@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from value_props.resources import resolve
-from value_props.sample import write_sample
+from value_props.sample.raw_files import write_sample
 
 MEGABYTE = 1_000_000
 RESULTS = ROOT / "benchmarks" / "results.json"

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from value_props.text import printable
+from value_props.errors import printable
 
 logger = logging.getLogger("value_props")
 

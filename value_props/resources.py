@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from value_props.environment import environment
 from value_props.errors import ValuePropsError
+from value_props.files import remove_tree
 from value_props.parameters import folder_of
-from value_props.published import remove_tree
 
 _UNITS = {
     f"{prefix}{suffix}": base**power
@@ -209,3 +208,26 @@ def _check_folder(folder: Path) -> None:
             _name_of("temp_dir"),
             "Name a folder that can be written",
         )
+
+
+@contextmanager
+def environment(*, without: str | None = None, **values: str) -> Iterator[None]:
+    """Set variables of the environment, and put back what was there.
+
+    Args:
+        without: how the names of those begin that are taken away.
+        values: by name.
+    """
+    gone = [name for name in os.environ if without and name.startswith(without)]
+    before = {name: os.environ.get(name) for name in (*gone, *values)}
+    for name in gone:
+        del os.environ[name]
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

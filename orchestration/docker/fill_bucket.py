@@ -7,8 +7,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from value_props import bucket, sample
 from value_props.errors import ValuePropsError
+from value_props.publish import bucket
+from value_props.sample import raw_files as sample
 
 SCALE = 0.1
 WAIT_SECONDS = 60.0

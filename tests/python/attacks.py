@@ -14,7 +14,7 @@ import duckdb
 from command_process import Started
 from harness import ROOT, value_props
 
-from value_props.published import edition_at
+from value_props.publish.out_path import edition_at
 
 # `make torture` sets it; else each attack is a short one.
 IS_LONG = "VALUE_PROPS_TORTURE" in os.environ

@@ -18,15 +18,10 @@ from pathlib import Path
 import dbt.cli.main  # noqa: F401
 import pytest
 
-from value_props import (
-    backfill,  # noqa: F401
-    build,  # noqa: F401
-    cli,
-    forget,  # noqa: F401
-    load,  # noqa: F401
-    lock,  # noqa: F401
-    remote,  # noqa: F401
-)
+from value_props.cli import program as cli
+from value_props.publish import lock  # noqa: F401
+from value_props.run import backfill, build, forget  # noqa: F401
+from value_props.spark import load  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_SECONDS = 300

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from s3_server import S3Server, s3_server
 
-from value_props.project import Dbt
+from value_props.run.dbt import Dbt
 
 FAIL_SKIPS = "VALUE_PROPS_FAIL_SKIPS"
 RECEIVERS = (

@@ -19,13 +19,15 @@ import pytest
 from raw_data import RawCase
 from reference import MART_COLUMNS, Parameters
 
-from value_props import cli, database
+from value_props import database
+from value_props.cli import program as cli
 from value_props.ingest import Inventory, ingest, reading, together
 from value_props.ingest.keep import ParsedFiles
 from value_props.ingest.stage import stage
-from value_props.places import Place
-from value_props.project import MODELS_ONLY, Dbt, NodeOutcome
-from value_props.run import Request
+from value_props.publish.places import Place
+from value_props.record.facts import NodeOutcome
+from value_props.run.dbt import MODELS_ONLY, Dbt
+from value_props.run.request import Request
 
 ROOT = Path(__file__).resolve().parents[2]
 

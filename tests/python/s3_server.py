@@ -24,7 +24,7 @@ PROBE = "ready"
 START_SECONDS = 60
 _SLOW_UPLOADS = """
 import time
-from value_props.bucket import Bucket
+from value_props.publish.bucket import Bucket
 upload = Bucket.upload
 def slow(self, files):
     for item in files.items():

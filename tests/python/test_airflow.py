@@ -34,9 +34,9 @@ from harness import ROOT, free_port, value_props
 from test_alerts import Receiver, receiving
 from test_build import CLEAN, contents
 
-from value_props.cli import cli
+from value_props.cli.program import cli
 from value_props.parameters import PARAMETERS, check_parameters
-from value_props.places import Place
+from value_props.publish.places import Place
 
 FOLDER = ROOT / "orchestration" / "airflow"
 BIN = ROOT / ".venv-airflow" / "bin"
@@ -553,7 +553,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
         command = folder / "value-props"
         command.write_text(
             f"#!/bin/sh\nexec {shlex.quote(sys.executable)}"
-            ' -c "from value_props.cli import main; main()" "$@"\n',
+            ' -c "from value_props.cli.program import main; main()" "$@"\n',
             encoding="utf-8",
         )
         command.chmod(0o755)

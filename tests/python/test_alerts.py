@@ -25,14 +25,16 @@ from harness import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from value_props import alerts
-from value_props.alerts import Delivery, notify
 from value_props.logs import logger
+from value_props.notify import alerts
+from value_props.notify.alerts import Delivery, notify
 
 SECRET = "T0-secret-B0"
 RAW_MARK = "raw-row-mark"
 PAGE = Path("/reports/20201201T000000Z-abcdef/report.html")
-SCHEMA = json.loads((ROOT / "value_props" / "report.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads(
+    (ROOT / "value_props" / "record" / "report.schema.json").read_text(encoding="utf-8")
+)
 LIMIT_SECONDS = 0.6
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -418,7 +420,7 @@ def test_an_answer_without_end_is_not_read(receiver: Receiver) -> None:
 def test_a_process_ends_though_a_receiver_does_not(receiver: Receiver) -> None:
     never_ends_its_headers(receiver)
     code = (
-        "from value_props import alerts; alerts.LIMIT_SECONDS = 0.2;"
+        "from value_props.notify import alerts; alerts.LIMIT_SECONDS = 0.2;"
         "alerts.notify({'run': {'run_id': '1', 'status': 'failed'}, 'problems': []}, None, None)"
     )
     environ = {**os.environ, alerts.SLACK_WEBHOOK: "", **receiver.environ(alerts.WEBHOOK)}

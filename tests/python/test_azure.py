@@ -18,9 +18,9 @@ import requests
 from harness import free_port
 from test_remote import publish, published
 
-from value_props.bucket import Bucket, mirror
 from value_props.errors import ExitCode, ValuePropsError
-from value_props.places import place_of
+from value_props.publish.bucket import Bucket, mirror
+from value_props.publish.places import place_of
 
 # The account that every Azurite has, with its public key.
 ACCOUNT = "devstoreaccount1"

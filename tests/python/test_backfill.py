@@ -12,13 +12,15 @@ import polars
 import pytest
 from harness import ROOT, Pipeline, value_props
 
-from value_props import build, database, metrics
-from value_props.backfill import parameters_of
-from value_props.cli import cli
+from value_props import database
+from value_props.cli.program import cli
 from value_props.errors import ExitCode, ValuePropsError
-from value_props.project import MODELS_ONLY, Dbt
-from value_props.published import BACKFILL, OutPath
-from value_props.sample import write_sample
+from value_props.notify import metrics
+from value_props.publish.out_path import BACKFILL, OutPath
+from value_props.run import build
+from value_props.run.backfill import parameters_of
+from value_props.run.dbt import MODELS_ONLY, Dbt
+from value_props.sample.raw_files import write_sample
 
 FIRST, LAST = "2020-11-02", "2020-11-29"
 MONDAYS = ("2020-11-02", "2020-11-09", "2020-11-16", "2020-11-23")

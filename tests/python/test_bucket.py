@@ -16,9 +16,9 @@ import pytest
 from obstore.exceptions import BaseError
 from s3_server import BUCKET, SECRET, S3Server
 
-from value_props import bucket as module
-from value_props.bucket import LOCK, Bucket, Entry, mirror
 from value_props.errors import ExitCode, ValuePropsError
+from value_props.publish import bucket as module
+from value_props.publish.bucket import LOCK, Bucket, Entry, mirror
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from harness import ROOT
+from harness import ROOT, files_of_project
 
 FOLDER = ROOT / "orchestration" / "buckets"
 # What each call of obstore is on S3. A put in several parts takes them back where it fails; a
@@ -33,16 +33,15 @@ def actions(statement: dict[str, Any]) -> set[str]:
     return {named} if isinstance(named, str) else set(named)
 
 
-def calls(*modules: str) -> set[str]:
+def calls() -> set[str]:
     code = "".join(
-        (ROOT / "value_props" / module).read_text(encoding="utf-8") for module in modules
+        path.read_text(encoding="utf-8") for path in files_of_project("value_props/*.py")
     )
     return set(re.findall(r"\bobstore\.(\w+)\(", code))
 
 
 def test_the_code_asks_for_what_the_policies_allow() -> None:
-    used = calls(*(path.name for path in (ROOT / "value_props").glob("*.py")))
-    assert used == set(ACTIONS)
+    assert calls() == set(ACTIONS)
     allowed = set().union(*map(actions, statements("writer.json")))
     assert allowed == set().union(*ACTIONS.values())
     allowed = set().union(*map(actions, statements("reader.json")))

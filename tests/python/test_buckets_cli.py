@@ -19,11 +19,11 @@ from harness import ROOT, Answer
 from s3_server import BUCKET, SECRET, S3Server, stop_in_an_upload
 from test_alerts import receiving
 
-from value_props import bucket as module
-from value_props.bucket import LOCK, Bucket
-from value_props.places import CACHE, place_of
-from value_props.published import OutPath
-from value_props.remote import RemoteOut
+from value_props.publish import bucket as module
+from value_props.publish.bucket import LOCK, Bucket
+from value_props.publish.bucket_out import RemoteOut
+from value_props.publish.out_path import OutPath
+from value_props.publish.places import CACHE, place_of
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 RAW, OUT = Bucket(f"s3://{BUCKET}/cli/raw"), Bucket(f"s3://{BUCKET}/cli/out")
@@ -286,7 +286,7 @@ def test_each_failure_is_a_paragraph_and_an_exit_code(
 def test_a_run_that_is_asked_to_stop_frees_the_lock_and_is_recorded(first: Answer) -> None:
     shown, before = manifest()["run_id"], set(history())
     arguments = ("build", "--raw", RAW.address, "--out", OUT.address, *PARAMETERS)
-    program = "from value_props.cli import main; main()"
+    program = "from value_props.cli.program import main; main()"
     assert stop_in_an_upload(program, *arguments, number=signal.SIGTERM) == 2
     assert LOCK not in OUT.entries()
     assert manifest()["run_id"] == shown
@@ -303,7 +303,7 @@ def test_a_kill_and_a_store_that_stops_leave_the_last_good_set(
 ) -> None:
     shown = manifest()["run_id"]
     arguments = ("build", "--raw", RAW.address, "--out", OUT.address, *PARAMETERS)
-    stop_in_an_upload("from value_props.cli import main; main()", *arguments)
+    stop_in_an_upload("from value_props.cli.program import main; main()", *arguments)
     runs = {name.split("/")[1] for name in OUT.entries("runs")}
     [killed] = [run_id for run_id in runs if f"runs/{run_id}/manifest.json" not in OUT.entries()]
     assert manifest()["run_id"] == shown

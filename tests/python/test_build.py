@@ -21,7 +21,7 @@ from harness import ROOT, Answer, value_props
 from reference import Parameters, compute
 
 from value_props import database
-from value_props.published import REPORT
+from value_props.publish.out_path import REPORT
 
 FIXTURES = ROOT / "tests" / "fixtures"
 CLEAN, DIRTY = FIXTURES / "clean", FIXTURES / "dirty"
@@ -247,7 +247,7 @@ def stopped(out: Path, number: signal.Signals, step: str, pause: float = 0.0) ->
     """
     log = out / ".work" / "run.log"
     log.unlink(missing_ok=True)
-    command = [sys.executable, "-c", "from value_props.cli import main; main()", "build"]
+    command = [sys.executable, "-c", "from value_props.cli.program import main; main()", "build"]
     process = subprocess.Popen(
         [*command, "--raw", str(CLEAN), "--out", str(out), "--run-date", RUN_DATE],
         cwd=ROOT,
@@ -296,7 +296,7 @@ def test_a_second_run_is_told_who_holds_the_lock(out: Path) -> None:
             sys.executable,
             "-c",
             "import sys, time; from pathlib import Path\n"
-            "from value_props.lock import exclusive\n"
+            "from value_props.publish.lock import exclusive\n"
             "with exclusive(Path(sys.argv[1]), 'the-holder'):\n"
             "    print('held', flush=True); time.sleep(60)",
             str(out / ".lock"),

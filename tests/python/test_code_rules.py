@@ -21,6 +21,20 @@ OTHER_READERS = {
     "value_props/ingest/sql/plain_payments.sql",
     "value_props/ingest/sql/rules.sql",
 }
+# From the top floor to the ground; a room imports from floors below it, and from itself.
+FLOORS = (
+    {"cli"},
+    {"docs", "spark"},
+    {"run"},
+    {"notify"},
+    {"record"},
+    {"publish"},
+    {"ingest", "sample"},
+    {"database"},
+    {"resources"},
+    {"files", "logs", "parameters"},
+    {"errors"},
+)
 READER = re.compile(r"\b(read_(?:parquet|csv|csv_auto|json|ndjson|blob)\w*|parquet_scan)\s*\(")
 # `from 'file'` reads with options that are left to detection.
 BARE_FILE = re.compile(r"\b(?:from|join)[ \t]+'[^'\n]*[./][^'\n]*'", re.IGNORECASE)
@@ -32,9 +46,7 @@ def named(path: Path) -> str:
 
 def test_one_helper_reads_parquet_and_no_reader_leaves_an_option_to_detection() -> None:
     found: dict[str, set[str]] = {}
-    for path in files_of_project(
-        "*.sql", "value_props/*.py", "value_props/ingest/*.py", "benchmarks/*.py"
-    ):
+    for path in files_of_project("*.sql", "value_props/*.py", "benchmarks/*.py"):
         if named(path) == "benchmarks/polars_job.py":
             continue
         text = path.read_text(encoding="utf-8")
@@ -47,6 +59,34 @@ def test_one_helper_reads_parquet_and_no_reader_leaves_an_option_to_detection() 
     for name in found:
         text = (ROOT / name).read_text(encoding="utf-8")
         assert text.count("hive_partitioning = false") == len(READER.findall(text)), name
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """What a file imports of the package, by room; also in a function, or for types alone."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            package, _, rest = node.module.partition(".")
+            if package == "value_props":
+                yield from [rest.split(".")[0]] if rest else (name.name for name in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (
+                name.name.split(".")[1] for name in node.names if "value_props." in name.name
+            )
+
+
+def test_rooms_import_downwards_only() -> None:
+    floor_of = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+    seen, upwards = set(), []
+    for path in files_of_project("value_props/*.py"):
+        room = path.relative_to(ROOT / "value_props").parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        seen.add(room)
+        for other in imports_of(path):
+            if other not in (room, "__version__") and floor_of[other] <= floor_of[room]:
+                upwards.append(f"{named(path)} imports {other}")
+    assert upwards == []
+    assert seen == set(floor_of)
 
 
 def calls_of(path: Path) -> Iterator[ast.Call]:
@@ -123,7 +163,7 @@ def test_only_the_console_prints() -> None:
         if ast.unparse(call.func) in ("print", "click.echo", "sys.stdout.write", "sys.stderr.write")
     }
     # The second is a process of its own that answers on its standard output.
-    assert printers - {"value_props/lineage_events.py"} == {"value_props/console.py"}
+    assert printers - {"value_props/notify/lineage_events.py"} == {"value_props/cli/console.py"}
 
 
 def test_paths_and_switches_of_the_user_are_read_in_one_place() -> None:

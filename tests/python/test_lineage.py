@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from harness import ROOT, value_props
 
-from value_props import lineage
 from value_props.logs import logger
+from value_props.notify import lineage
 
 FIXTURES = ROOT / "tests" / "fixtures"
 API_KEY = "a-key-that-nobody-may-read"
@@ -342,7 +342,10 @@ def test_nothing_is_imported_or_sent_unless_configured(
         assert lineage.emit(run, without_openlineage()) == 0
         assert lineage.emit(run, {**environ, "OPENLINEAGE_DISABLED": "true"}) == 0
     monkeypatch.undo()
-    code = "import sys, value_props.cli, value_props.build; print('openlineage' in sys.modules)"
+    code = (
+        "import sys, value_props.cli.program, value_props.run.build;"
+        " print('openlineage' in sys.modules)"
+    )
     answer = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -13,15 +13,15 @@ import pytest
 from click.testing import CliRunner
 from harness import ROOT, folder_request
 
-from value_props.cli import cli
+from value_props.cli.program import cli
 from value_props.database import parquet_rows
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.ingest import Inventory, Trust, ingest
 from value_props.ingest.find import SOURCES
 from value_props.ingest.keep import ParsedFiles
 from value_props.ingest.stage import SHARED
-from value_props.load import LIST, Loaded, Store, load
-from value_props.lock import exclusive
+from value_props.publish.lock import exclusive
+from value_props.spark.load import LIST, Loaded, Store, load
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 Seen = dict[str, list[tuple[Any, ...]]]

@@ -24,8 +24,8 @@ from harness import free_port
 from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 
-from value_props import metrics
 from value_props.logs import logger
+from value_props.notify import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 MONITORING = ROOT / "orchestration" / "monitoring"
@@ -148,7 +148,9 @@ def promtool(*arguments: str | Path, text: str = "") -> subprocess.CompletedProc
 
 @pytest.mark.parametrize("report", [PUBLISHED, FAILED])
 def test_the_reports_of_these_tests_are_as_agreed(report: dict[str, Any]) -> None:
-    schema = json.loads((ROOT / "value_props" / "report.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads(
+        (ROOT / "value_props" / "record" / "report.schema.json").read_text(encoding="utf-8")
+    )
     Draft202012Validator(schema).validate(report)
 
 

@@ -18,7 +18,7 @@ from value_props.database import parquet_rows
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 # A reader that looks for Hive partitions would find three columns in it.
 ODD = Path("user_id=7", "o'brien #1 100% [a]*", "value_prop=x")
-COMMAND = "from value_props.cli import main; main()"
+COMMAND = "from value_props.cli.program import main; main()"
 DBT = "from dbt.cli.main import cli; cli()"
 
 

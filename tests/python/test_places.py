@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from value_props.errors import ValuePropsError
-from value_props.places import CACHE, place_of
+from value_props.publish.places import CACHE, place_of
 
 
 def test_a_folder_stands_for_itself_whatever_the_current_folder_is_later(

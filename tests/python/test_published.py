@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from value_props.database import carry_over_snapshots, opened
-from value_props.published import BACKFILL, REPORT, Edition, OutPath
+from value_props.publish.out_path import BACKFILL, REPORT, Edition, OutPath
 
 # Whatever changes a name or a mode, or waits for the disk.
 STEPS = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from harness import ROOT
 
-from value_props.cli import cli
+from value_props.cli.program import cli
 
 ENGLISH, SPANISH = ROOT / "README.md", ROOT / "README.es.md"
 
@@ -85,7 +85,7 @@ def test_what_a_readme_names_exists(path: Path) -> None:
     assert set(re.findall(r"(?:^    |`)value-props ([a-z]+)", text, re.M)) <= set(cli.commands)
     code = "".join(
         file.read_text(encoding="utf-8")
-        for file in [*ROOT.glob("value_props/*.py"), *ROOT.glob("profiles/*.yml")]
+        for file in [*ROOT.glob("value_props/**/*.py"), *ROOT.glob("profiles/*.yml")]
     )
     for variable in set(re.findall(r"\bVALUE_PROPS_[A-Z_]+\b", text)):
         assert variable in code, variable

@@ -16,12 +16,12 @@ from obstore.exceptions import GenericError
 from s3_server import BUCKET, S3Server, stop_in_an_upload
 from test_published import KilledError, names_of
 
-from value_props import bucket as module
-from value_props import history
-from value_props.bucket import Bucket
 from value_props.errors import ExitCode, ValuePropsError
-from value_props.published import MANIFEST, REPORT, RUNS_KEPT, OutPath
-from value_props.remote import RemoteOut
+from value_props.publish import bucket as module
+from value_props.publish.bucket import Bucket
+from value_props.publish.bucket_out import RemoteOut
+from value_props.publish.out_path import MANIFEST, REPORT, RUNS_KEPT, OutPath
+from value_props.record import history
 
 
 @pytest.fixture(autouse=True)

@@ -23,21 +23,22 @@ from playwright.sync_api import Browser
 from reference import Parameters, compute
 from test_alerts import receiving
 
-from value_props import build as job
-from value_props import ending, history, metrics, report
 from value_props.errors import ValuePropsError
-from value_props.history import Begun, Ended
-from value_props.page import write_page
-from value_props.project import NodeOutcome
-from value_props.published import OutPath, roll_back
-from value_props.run import Request, Run
+from value_props.notify import metrics
+from value_props.publish.out_path import OutPath, roll_back
+from value_props.record import history, report
+from value_props.record.facts import Begun, Ended, NodeOutcome
+from value_props.record.page import write_page
+from value_props.run import build as job
+from value_props.run import ending
+from value_props.run.request import Request, Run
 
 FIXTURES = ROOT / "tests" / "fixtures"
 RUN_DATE = "2020-12-01"
 SCRIPT = "<script>alert(1)</script>"
 SECTIONS = ["rows", "days", "heat", "weeks", "drift", "features", "tests", "time", "made"]
 SCHEMA = json.loads(
-    resources.files("value_props").joinpath("report.schema.json").read_text(encoding="utf-8")
+    resources.files("value_props.record").joinpath("report.schema.json").read_text(encoding="utf-8")
 )
 
 

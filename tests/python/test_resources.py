@@ -11,14 +11,14 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from harness import ROOT
 from test_build import CLEAN, RUN_DATE
 
-from value_props import build
-from value_props.cli import cli
+from value_props.cli.program import cli
 from value_props.database import opened
 from value_props.errors import ExitCode, ValuePropsError
-from value_props.project import MODELS_ONLY, Dbt
-from value_props.published import OutPath
+from value_props.publish.out_path import OutPath
 from value_props.resources import RESOURCES, Resources, resolve
-from value_props.run import Run
+from value_props.run import build
+from value_props.run.dbt import MODELS_ONLY, Dbt
+from value_props.run.request import Run
 
 SETTINGS = ("threads", "memory_limit", "max_temp_directory_size", "temp_directory")
 QUERY = "select " + ", ".join(f"current_setting('{name}') as {name}" for name in SETTINGS)

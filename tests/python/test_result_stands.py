@@ -15,17 +15,18 @@ from typing import Any
 import pytest
 from harness import ROOT, Answer, value_props
 
-from value_props import build as job
-from value_props import history
-from value_props.published import OutPath
-from value_props.text import printable
+from value_props.errors import printable
+from value_props.publish.out_path import OutPath
+from value_props.record import history
+from value_props.record.facts import Begun, Ended
+from value_props.run import build as job
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
     """Run the command in bash, which has pipes; COMMAND stands for it."""
-    program = f'{shlex.quote(sys.executable)} -c "from value_props.cli import main; main()"'
+    program = f'{shlex.quote(sys.executable)} -c "from value_props.cli.program import main; main()"'
     return subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command.replace('COMMAND', program)}"],
         cwd=ROOT,
@@ -164,11 +165,11 @@ def test_a_failed_run_without_a_record_is_told_as_failed(
 def test_the_end_of_a_run_needs_no_room(tmp_path: Path) -> None:
     out = OutPath(tmp_path)
     out.work.mkdir()
-    history.begin(out, history.Begun("run", "2020-12-01T00:00:00Z", "/raw", {}, None, {}))
+    history.begin(out, Begun("run", "2020-12-01T00:00:00Z", "/raw", {}, None, {}))
     note = out.work / history.BEGUN
     size = note.stat().st_size
     for problem in ("x", "ñ中" * 10_000, None):
-        history.note_end(out, history.Ended("failed", 2, problem))
+        history.note_end(out, Ended("failed", 2, problem))
         assert note.stat().st_size == size
         unsettled = history._unsettled(out)
         assert unsettled is not None

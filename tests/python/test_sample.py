@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from value_props.database import literal
-from value_props.sample import SampleSummary, write_sample
+from value_props.sample.raw_files import SampleSummary, write_sample
 
 EVENT_LINE = re.compile(
     r'\{"day":"2020-11-\d\d","event_data":\{"position":[0-3],"value_prop":"[a-z_]+"\},'
@@ -345,7 +345,9 @@ def test_files_are_overwritten_only_on_demand(tmp_path: Path) -> None:
 
 
 def test_a_run_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("value_props.sample._PAYS_FILE", "copy (select nothing) to '{path}'")
+    monkeypatch.setattr(
+        "value_props.sample.raw_files._PAYS_FILE", "copy (select nothing) to '{path}'"
+    )
     with pytest.raises(duckdb.Error):
         write_sample(tmp_path, scale=0.001)
     assert list(tmp_path.iterdir()) == []

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from harness import ROOT, Answer, value_props
 
-from value_props import cli
-from value_props.sample import NOTE, is_sample_data, write_sample
+from value_props.cli import program as cli
+from value_props.sample.raw_files import NOTE, is_sample_data, write_sample
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 MADE_UP = "This is sample data"
@@ -26,7 +26,7 @@ def default_raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def write_small(out: Path, **_: object) -> None:
         write_sample(out, scale=0.001)
 
-    monkeypatch.setattr("value_props.sample.write_sample", write_small)
+    monkeypatch.setattr("value_props.sample.raw_files.write_sample", write_small)
     return folder
 
 

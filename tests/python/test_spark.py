@@ -20,7 +20,7 @@ from engines import SPARK_BIN, Engine, cores_in_use, sail, spark, spark_cluster
 from harness import ROOT, Pipeline, vars_of
 from raw_data import STRANGE_VALUE_PROPS, VALUE_PROPS_OF_JSON_ONLY, big_case
 
-from value_props.project import MODELS_ONLY
+from value_props.run.dbt import MODELS_ONLY
 
 # Each anchor, and a cut-off before the data ends.
 RUNS: dict[str, dict[str, str]] = {
@@ -68,7 +68,7 @@ def delivery(tmp_path_factory: pytest.TempPathFactory) -> Delivery:
     # It takes as long as the builds below, and needs nothing of them.
     load = subprocess.Popen(
         [
-            *(sys.executable, "-c", "from value_props.cli import main; main()", "load"),
+            *(sys.executable, "-c", "from value_props.cli.program import main; main()", "load"),
             *(str(part) for pair in paths.items() for part in pair),
         ],
         cwd=ROOT,

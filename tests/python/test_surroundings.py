@@ -17,10 +17,11 @@ from harness import ROOT, value_props
 
 from value_props.errors import ExitCode, ValuePropsError, user_error_of
 from value_props.parameters import folder_of, switch_of
-from value_props.project import Dbt, NodeOutcome, find_project
+from value_props.record.facts import NodeOutcome
+from value_props.run.dbt import Dbt, find_project
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
-COMMAND = [sys.executable, "-c", "from value_props.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from value_props.cli.program import main; main()"]
 FINAL_CSV = "final.csv"
 
 
@@ -265,7 +266,7 @@ def test_the_system_refuses_in_a_sentence(tmp_path: Path, monkeypatch: pytest.Mo
             raise PermissionError(13, "Permission denied", str(path))
         return system_open(path, *options)
 
-    monkeypatch.setattr("value_props.lock.os.open", refused)
+    monkeypatch.setattr("value_props.publish.lock.os.open", refused)
     answer = value_props("build", "--raw", CLEAN, "--out", out)
     assert answer.returncode == 2
     assert f"Path {out / '.lock'}: permission denied: {out} belongs to " in answer.text
@@ -293,7 +294,7 @@ def test_every_refusal_of_the_system_has_a_remedy(error: OSError, remedy: str) -
 def test_a_repository_that_git_refuses_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from value_props.manifest import git_commit
+    from value_props.record.manifest import git_commit
 
     (tmp_path / ".git").mkdir()
     assert git_commit(tmp_path) is None
@@ -303,7 +304,7 @@ def test_a_repository_that_git_refuses_is_told(
 def test_the_project_is_the_one_of_the_package_and_of_its_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import value_props.project as project
+    import value_props.run.dbt as project
 
     # That of the package comes before the one that the user is in.
     (tmp_path / "other" / "value_props").mkdir(parents=True)
@@ -313,7 +314,7 @@ def test_the_project_is_the_one_of_the_package_and_of_its_version(
     monkeypatch.chdir(tmp_path)
     assert find_project() == ROOT
     # As if the package were installed by copy.
-    monkeypatch.setattr(project, "__file__", str(tmp_path / "site-packages/value_props/project.py"))
+    monkeypatch.setattr(project, "__file__", str(tmp_path / "site-packages/value_props/run/dbt.py"))
     with pytest.raises(ValuePropsError, match=r"no dbt_project\.yml here"):
         find_project()
     (tmp_path / "dbt_project.yml").write_text("version: 9.9.9\n", encoding="utf-8")

@@ -28,10 +28,10 @@ from typing import Any
 
 import duckdb
 
+from value_props.files import remove, remove_tree, sha256_of, sync
 from value_props.ingest.find import SOURCES, FoundFile
 from value_props.ingest.read import PARTS, ROWS, ContentFacts, Draft, part_of
 from value_props.logs import logger
-from value_props.published import remove, remove_tree, sha256_of, sync
 
 # A file that was written to within this time before it was read may be written to again
 # without its stamp telling: some file systems count whole seconds.

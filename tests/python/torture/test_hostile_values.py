@@ -12,10 +12,10 @@ import pytest
 from attacks import assert_told, dose, draw, record
 from harness import ROOT, value_props
 
-from value_props import cli
+from value_props.cli import program as cli
 from value_props.parameters import PARAMETERS
-from value_props.project import Dbt
 from value_props.resources import RESOURCES
+from value_props.run.dbt import Dbt
 
 ARABIC = "\u0661\u0662"
 HOSTILE = (

@@ -27,9 +27,9 @@ from command_process import Started
 from harness import value_props
 from s3_server import BUCKET, S3Server
 
-from value_props.bucket import LOCK, Bucket
 from value_props.database import opened, parquet_rows
-from value_props.places import CACHE, place_of
+from value_props.publish.bucket import LOCK, Bucket
+from value_props.publish.places import CACHE, place_of
 
 PARTS = dose(1, 5)
 KILLS = dose(4, 41)

@@ -1,0 +1,762 @@
+"""The command line: `value-props`. It turns errors into a paragraph and an exit code."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import re
+import signal
+import stat
+import sys
+import textwrap
+import traceback
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal, TypeVar
+
+import click
+
+from value_props import __version__
+from value_props.cli.console import (
+    close_streams,
+    complain,
+    prepare_streams,
+    result_stands,
+    say,
+    say_json,
+    start_in_utf_8,
+)
+from value_props.errors import ExitCode, ValuePropsError, printable, user_error_of
+from value_props.parameters import PARAMETERS, check_parameters, folder_of, switch_of
+from value_props.publish.lock import exclusive, is_held
+from value_props.publish.out_path import (
+    DATABASE,
+    MANIFEST,
+    PAGE,
+    REPORT,
+    OutPath,
+    edition_at,
+    roll_back,
+)
+from value_props.publish.places import Place, is_address, place_of
+from value_props.resources import RESOURCES, Resources, resolve
+from value_props.run.dbt import find_project
+
+DEFAULT_RAW = Path("data/raw")
+DEFAULT_OUT = Path("data/out")
+DEFAULT_BACKFILL = Path("data/backfill")
+DEFAULT_STORE = Path("data/store")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _parameter_options(command: Command, without: Collection[str] = ()) -> Command:
+    for parameter in reversed(PARAMETERS):
+        if parameter.name in without:
+            continue
+        if parameter.is_switch:
+            command = _switch(parameter.flag, parameter.meaning)(command)
+            continue
+        default = f" Default: {parameter.default}." if parameter.default else ""
+        option = click.option(
+            parameter.flag,
+            parameter.name,
+            help=parameter.meaning + default,
+            metavar=parameter.name.upper(),
+            default="",
+        )
+        command = option(command)
+    return command
+
+
+def _switch(flag: str, meaning: str) -> Callable[[Command], Command]:
+    """A flag that stands alone, or takes the text of a switch: make hands on what it was given."""
+
+    def read(_context: click.Context, _option: click.Parameter, text: str) -> bool:
+        return switch_of(text, f"Parameter {flag}")
+
+    return click.option(
+        flag, is_flag=False, flag_value="on", default="", metavar="", callback=read, help=meaning
+    )
+
+
+def _resource_options(command: Command) -> Command:
+    for resource in reversed(RESOURCES):
+        default = f" Default: {resource.default}." if resource.default else ""
+        option = click.option(
+            resource.flag,
+            resource.name,
+            help=f"{resource.meaning}{default} Also {resource.variable}.",
+            metavar=resource.metavar,
+            default="",
+        )
+        command = option(command)
+    return command
+
+
+def _trust_options(command: Command) -> Command:
+    command = _switch("--full-refresh", "Read and parse every raw file again.")(command)
+    return _switch("--rehash", "Hash every raw file, whatever its size and times say.")(command)
+
+
+def _place_option(
+    kind: Literal["raw", "out"], default: Path, meaning: str
+) -> Callable[[Command], Command]:
+    variable = {"raw": "VALUE_PROPS_RAW", "out": "VALUE_PROPS_OUT"}[kind]
+
+    def place(_context: click.Context, _option: click.Parameter, text: str) -> Place:
+        # Make passes an empty text for what was not given.
+        return place_of(text or os.environ.get(variable, "") or str(default), kind)
+
+    return click.option(
+        f"--{kind}",
+        default="",
+        metavar="PATH",
+        callback=place,
+        help=f"{meaning}: a folder, s3://bucket/prefix, gs://… or az://… Default: {default}."
+        f" Also {variable}.",
+    )
+
+
+def _folder(flag: str) -> Callable[[click.Context, click.Parameter, str], Path]:
+    """Reads a folder of this machine."""
+
+    def read(_context: click.Context, _option: click.Parameter, text: str) -> Path:
+        if is_address(text):
+            raise ValuePropsError(
+                f"'{text}' is no folder of this machine", f"Parameter {flag}", "Name a folder"
+            )
+        return folder_of(text, f"Parameter {flag}")
+
+    return read
+
+
+_raw_option = _place_option("raw", DEFAULT_RAW, "Where the raw files are")
+_out_option = _place_option("out", DEFAULT_OUT, "Where to publish to")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+@click.option("--debug", is_flag=True, help="Log every model and test, and show tracebacks.")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """Build and publish which value props were shown, clicked and paid with.
+
+    Exit codes: 0 published, 1 the data failed the gate, 2 cannot run, 3 another run holds the
+    lock, 4 passed but not published.
+    """
+    from value_props import logs
+
+    context.obj = debug
+    logs.configure(debug)
+
+
+@cli.command()
+@_raw_option
+@_out_option
+@_parameter_options
+@_resource_options
+@click.option(
+    "--make-current",
+    is_flag=True,
+    help="Replace a published run of a newer week or of other raw files, too.",
+)
+@_trust_options
+@click.option(
+    "--sample-if-empty",
+    is_flag=True,
+    help=f"Write sample data first if the raw path is {DEFAULT_RAW} and is missing or empty.",
+)
+@click.pass_obj
+def build(
+    debug: bool,
+    /,
+    raw: Place,
+    out: Place,
+    make_current: bool,
+    rehash: bool,
+    full_refresh: bool,
+    sample_if_empty: bool,
+    **given: Any,
+) -> None:
+    """Build the marts, run the gate, and publish; only new and changed raw files are read."""
+    from value_props.run import build as job
+
+    request = replace(
+        _request(debug, raw, out, given, make_current), trust=_trust(rehash, full_refresh)
+    )
+    if sample_if_empty:
+        _sample_if_empty(raw, request.resources)
+    with out.told():
+        published = job.build(request)
+    with result_stands():
+        _print_summary(published, out)
+
+
+@cli.command()
+@click.option("--from", "first_day", required=True, metavar="MONDAY", help="Of the first week.")
+@click.option("--to", "last_day", required=True, metavar="SUNDAY", help="Of the last week.")
+@_raw_option
+@_place_option("out", DEFAULT_BACKFILL, "Where to publish to")
+@partial(_parameter_options, without=("as_of_date", "week_rule", "report_weeks"))
+@_resource_options
+@click.pass_obj
+def backfill(
+    debug: bool, /, first_day: str, last_day: str, raw: Place, out: Place, **given: Any
+) -> None:
+    """Publish each week of a span as of its Sunday, in one pass: a file of Parquet a week."""
+    from value_props.publish.out_path import BACKFILL
+    from value_props.run import build as job
+    from value_props.run.backfill import parameters_of
+
+    span = parameters_of(first_day, last_day)
+    # Its weeks were asked for by name, so they are current even if older than the last ones.
+    request = replace(_request(debug, raw, out, {**given, **span}, True), edition=BACKFILL)
+    with out.told():
+        published = job.build(request)
+    with result_stands():
+        _print_summary(published, out)
+
+
+@cli.command()
+@click.option(
+    "--to",
+    "store",
+    default=str(DEFAULT_STORE),
+    envvar="VALUE_PROPS_STORE",
+    metavar="FOLDER",
+    callback=lambda context, option, text: _folder("--to")(
+        context, option, text or str(DEFAULT_STORE)
+    ),
+    help=f"Store to load. Default: {DEFAULT_STORE}. Also VALUE_PROPS_STORE.",
+)
+@_raw_option
+@_place_option("out", DEFAULT_OUT, "Where a build publishes to; it shares its parsed files")
+@_resource_options
+@_trust_options
+@click.pass_obj
+def load(
+    debug: bool,
+    /,
+    store: Path,
+    raw: Place,
+    out: Place,
+    rehash: bool,
+    full_refresh: bool,
+    **given: Any,
+) -> None:
+    """Parse the raw files as a build does, and export the rows for Spark; publish nothing."""
+    from value_props.spark import load as job
+
+    request = replace(_request(debug, raw, out, given, False), trust=_trust(rehash, full_refresh))
+    loaded = job.load(request, job.Store(store))
+    with result_stands():
+        for warning in loaded.warnings:
+            say(f"Warning: {warning}.")
+        say(
+            f"{store} holds {loaded.files:,} raw files:"
+            f" {loaded.written:,} written, {loaded.removed:,} removed."
+        )
+
+
+@cli.command()
+@_raw_option
+@_parameter_options
+@_resource_options
+@click.option("--json", "is_json", is_flag=True, help="Print the profile as JSON.")
+@click.pass_obj
+def check(debug: bool, /, raw: Place, is_json: bool, **given: Any) -> None:
+    """Check parameters and raw files, resolve the window, and print a profile."""
+    from value_props.run import build as job
+
+    tables, verdict = job.check(
+        _request(debug, raw, place_of(str(DEFAULT_OUT), "out"), given, False)
+    )
+    if is_json:
+        say_json(tables)
+    else:
+        for name, rows in tables.items():
+            _print_table(name, rows)
+    for warning in verdict.warnings:
+        # Beside JSON, which has to stay one document.
+        (complain if is_json else say)(f"Warning: {warning}.")
+    if verdict.problems:
+        raise ValuePropsError(
+            "a build would fail the gate",
+            "Raw data",
+            "Mend the files or change the parameters",
+            ExitCode.GATE_FAILED,
+            verdict.problems,
+        )
+
+
+@cli.command()
+@click.option(
+    "--out",
+    default=str(DEFAULT_RAW),
+    show_default=True,
+    metavar="FOLDER",
+    callback=_folder("--out"),
+)
+@click.option("--scale", default=1.0, show_default=True, help="0.001 to 100 times the public case.")
+@click.option("--seed", default=7, show_default=True, help="Other numbers give other data.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+def sample(out: Path, scale: float, seed: int, overwrite: bool) -> None:
+    """Write sample raw data in the shape of the public case."""
+    from value_props.sample.raw_files import write_sample
+
+    try:
+        summary = write_sample(out, scale, seed, overwrite=overwrite)
+    except (FileExistsError, ValueError) as error:
+        raise ValuePropsError(
+            str(error),
+            "Sample data",
+            "Name another folder in --out, or replace the files with --overwrite"
+            if isinstance(error, FileExistsError)
+            else "Choose another --scale",
+        ) from error
+    counts = ", ".join(f"{count:,} {name}" for name, count in summary.rows.items())
+    with result_stands():
+        say(f"Wrote {counts} of {summary.users:,} users to {out}.")
+
+
+@cli.command()
+@_out_option
+@click.option(
+    "--to", "run_id", default=None, metavar="RUN", help="Default: the one that was current before."
+)
+def rollback(out: Place, run_id: str | None) -> None:
+    """Make an older passed run the published one again."""
+    from value_props.publish.bucket_out import opened
+    from value_props.record import history as records
+    from value_props.run.ending import tell_metrics_of_rollback
+
+    out_path = _existing_out(out)
+    with (
+        out.told(),
+        exclusive(out_path.lock, "rollback"),
+        opened(out.bucket, out_path, "rollback") as remote,
+    ):
+        now = run_id or records.run_before(out_path)
+        (remote.roll_back(now) if remote else roll_back(out_path, now))
+        records.settle(out_path)
+        tell_metrics_of_rollback(out_path)
+    with result_stands():
+        say(f"Current is run {now} again: {_week(out_path.manifest_of(now))}.")
+
+
+def _users(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> set[int]:
+    for text in texts:
+        if not (re.fullmatch("[0-9]{1,19}", text) and 1 <= int(text) < 2**63):
+            raise ValuePropsError(
+                f"'{text}' is no user_id",
+                "Parameter --user",
+                "Allowed is a whole number from 1 to 2^63 - 1",
+            )
+    return set(map(int, texts))
+
+
+@cli.command()
+@click.option(
+    "--user",
+    "users",
+    required=True,
+    multiple=True,
+    metavar="ID",
+    callback=_users,
+    help="The user_id; name several by --user ID --user ID.",
+)
+@_out_option
+@_resource_options
+@click.pass_obj
+def forget(debug: bool, /, users: set[int], out: Place, **given: Any) -> None:
+    """Remove users from all that is kept, once they are gone from the raw files.
+
+    What is published is built again, with its raw path and parameters. Older runs, parsed files
+    and the raw text in records are removed; counts and tests of all runs stay.
+    """
+    from value_props.run import forget as job
+
+    with out.told():
+        edition = _fetched(out, job.COMMAND).edition
+        request = replace(_request(debug, out, out, given, True), edition=edition)
+        published, forgotten = job.forget(request, users)
+    with result_stands():
+        if published:
+            _print_summary(published, out)
+        else:
+            say("Nothing was published there, so nothing was built.")
+        say(
+            f"Removed older runs: {len(forgotten.runs_removed):,}; parsed files:"
+            f" {forgotten.parsed_files_removed:,}; raw text in records of runs:"
+            f" {forgotten.records_without_text:,}."
+        )
+        say(
+            "Not touched: the raw files, other out paths, the stores of `value-props load` (load"
+            " them again), and copies that readers made."
+        )
+
+
+@cli.command()
+@_out_option
+def verify(out: Place) -> None:
+    """Hash the published files again and compare them with the manifest.
+
+    Those in a bucket are fetched for it, and not kept.
+    """
+    from value_props.publish.bucket_out import RemoteOut
+
+    out_path = _existing_out(out)
+    published = RemoteOut(out.bucket, out_path) if out.bucket else out_path
+    with out.told():
+        run_id = published.current_run_id()
+        if run_id is None:
+            raise ValuePropsError(
+                "nothing is published there",
+                f"Out path {out.name}",
+                "Check --out, or publish with `value-props build`",
+            )
+        faults = published.verify(run_id)
+    if faults:
+        raise ValuePropsError(
+            "; ".join(faults),
+            f"Run {run_id}",
+            "Build again, or go back with `value-props rollback`",
+            ExitCode.GATE_FAILED,
+        )
+    say(f"Run {run_id}: all files are as they were published.")
+
+
+@cli.command()
+@_out_option
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1_000_000),
+    default=10,
+    show_default=True,
+    help="How many runs, the newest first.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print all that is known of them as JSON.")
+def history(out: Place, limit: int, is_json: bool) -> None:
+    """Print what became of the last runs, the failed and killed ones too."""
+    from value_props.record import history as records
+
+    try:
+        out_path = _fetched(out, "history")
+    except ValuePropsError as error:
+        if error.exit_code != ExitCode.LOCKED:
+            raise
+        out_path = _existing_out(out)
+    if is_held(out_path.lock):
+        complain("A run is under way; it is listed once it has ended.")
+    runs = records.runs(out_path, limit)
+    if is_json:
+        say_json(runs)
+        return
+    current = out_path.current_run_id()
+    table = [
+        {
+            "run": run["run_id"],
+            "status": "current" if run["run_id"] == current else run["status"],
+            "last week": run["last_week_start_date"],
+            "rows": run["rows_read"],
+            "bad": run["rows_quarantined"],
+            "in mart": run["rows_in_mart"],
+            "tests failed": run["tests_failed"],
+            "warned": run["tests_warned"],
+        }
+        for run in runs
+    ]
+    _print_table("runs", table, is_always_table=True)
+    notes = records.forgotten(out_path)
+    for run in runs:
+        if run["problem"] and run["status"] == "failed":
+            say(f"{run['run_id']}: {run['problem']}")
+        for note in notes.get(run["run_id"], ()):
+            say(f"{run['run_id']}: published to forget users; how many: {note['users']:,}")
+
+
+@cli.command()
+@click.argument("run_id", required=False, metavar="[RUN]")
+@_out_option
+def report(run_id: str | None, out: Place) -> None:
+    """Print the report of RUN as JSON (report.schema.json), by default that of the last run."""
+    from value_props.record import report as reports
+
+    with out.told():
+        found = reports.of_run(_fetched(out, "report"), run_id)
+    say_json(found)
+
+
+@cli.command()
+@click.argument("before")
+@click.argument("after")
+@_out_option
+def diff(before: str, after: str, out: Place) -> None:
+    """Print what changed in fct_prints from run BEFORE to run AFTER, by print_id."""
+    from value_props.publish.diff import changes
+
+    with out.told():
+        found = changes(_fetched(out, "diff", runs=(before, after)), before, after)
+    _print_table(f"changes from {before} to {after}", found, is_always_table=True)
+
+
+@cli.command()
+def deps() -> None:
+    """Install the dbt packages, or the stand-ins where the hub can't be reached."""
+    from value_props.run.packages import install_packages
+
+    done = install_packages(find_project(), os.environ.get("DBT_PACKAGES", ""))
+    with result_stands():
+        say(done)
+
+
+@cli.command()
+@_out_option
+def docs(out: Place) -> None:
+    """Write the dbt docs site, the lineage of columns and the run's report; all work offline."""
+    from value_props.docs.site import write_docs
+
+    project = find_project()
+    out_path = OutPath(out.folder)
+    if out.bucket:
+        with out.told():
+            out_path = _fetched(out, "docs", names=(DATABASE, PAGE))
+    site = write_docs(project, out_path, project / "target" / "docs")
+    for name, reason in site.missing.items():
+        complain(f"{name}: {reason}")
+    with result_stands():
+        say(f"Wrote {site.home}")
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    start_in_utf_8()
+    prepare_streams()
+    code = _exit_code_of_command("--debug" in sys.argv)
+    if not close_streams() and code == ExitCode.PUBLISHED:
+        code = int(ExitCode.CANNOT_RUN)
+    sys.exit(code)
+
+
+def program() -> None:
+    """Run the command line in a process of its own, and end the process."""
+    # What a command makes lives to its end: to look for garbage among it takes a tenth of the time.
+    gc.disable()
+    try:
+        main()
+    except SystemExit as ended:
+        if "dbt.cli" in sys.modules and isinstance(ended.code, int):
+            # All is written. Python would take another second to free what dbt has loaded.
+            atexit._run_exitfuncs()
+            os._exit(ended.code)
+        raise
+
+
+def _exit_code_of_command(is_debug: bool) -> int:
+    try:
+        with _ended_by_signals():
+            cli.main(standalone_mode=False)
+        return int(ExitCode.PUBLISHED)
+    except click.ClickException as error:
+        complain(error.ctx.get_usage() if isinstance(error, click.UsageError) and error.ctx else "")
+        complain(f"Error: {error.format_message()}")
+        return int(ExitCode.CANNOT_RUN)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        complain("Interrupted. What was published before is as it was; run the command again.")
+        return int(ExitCode.CANNOT_RUN)
+    except Exception as error:
+        told = user_error_of(error)
+        lines = told.lines() if told else [f"Unexpected {type(error).__name__}: {error}"]
+        code = int(told.exit_code if told else ExitCode.CANNOT_RUN)
+        _complain(lines, code, is_debug)
+        return code
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP end the command as Ctrl-C does: with a record, and no lock left.
+
+    SIGTERM would not end it at all where it is the first process of a container. SIGHUP comes
+    when the terminal closes; under nohup it stays ignored.
+    """
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        # Who stops a service may send it twice, and the second must not cut the end short.
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _complain(lines: list[str], code: int, is_debug: bool) -> None:
+    if is_debug:
+        for line in traceback.format_exc().splitlines():
+            complain(line)
+    complain()
+    for line in lines:
+        indent = "  " if line.startswith("- ") else ""
+        text = textwrap.fill(
+            line, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+        for part in text.splitlines():
+            complain(part)
+    complain(f"(exit {code})")
+
+
+def _request(debug: bool, raw: Place, out: Place, given: dict[str, Any], make_current: bool) -> Any:
+    from value_props.run.request import Request
+
+    resources = resolve({resource.name: given.pop(resource.name) for resource in RESOURCES})
+    given["allow_incomplete"] = "on" if given.get("allow_incomplete") else ""
+    return Request(
+        project=find_project(),
+        raw=raw,
+        out=out,
+        parameters=check_parameters(given),
+        resources=resources,
+        make_current=make_current,
+        is_debug=debug,
+    )
+
+
+def _trust(rehash: bool, full_refresh: bool) -> Any:
+    from value_props.ingest import Trust
+
+    return Trust.NOTHING if full_refresh else Trust.CONTENTS if rehash else Trust.STAMPS
+
+
+def _existing_out(out: Place) -> OutPath:
+    from value_props.publish.bucket_out import edition_in
+
+    if out.bucket:
+        out.folder.mkdir(parents=True, exist_ok=True)
+        return OutPath(out.folder, edition_in(out.bucket) or REPORT)
+    if not out.folder.is_dir():
+        raise ValuePropsError(
+            "there is no such folder", f"Out path {out.name}", "Run `value-props build`"
+        )
+    return OutPath(out.folder, edition_at(out.folder) or REPORT)
+
+
+def _fetched(
+    out: Place, command: str, names: Collection[str] = (), runs: Collection[str] = ()
+) -> OutPath:
+    """The out path with what a command reads.
+
+    Of a bucket that is fetched: files of the current run by name, of other runs the mart.
+    """
+    out_path = _existing_out(out)
+    if out.bucket:
+        with exclusive(out_path.lock, command):
+            _pull(out, out_path, names, runs)
+    return out_path
+
+
+def _pull(
+    out: Place, out_path: OutPath, names: Collection[str] = (), runs: Collection[str] = ()
+) -> None:
+    from value_props.publish.bucket_out import RemoteOut
+
+    if out.bucket:
+        remote = RemoteOut(out.bucket, out_path)
+        remote.pull(names)
+        for run_id in runs:
+            remote.pull_run(run_id, out_path.edition.mart.partition("/")[0])
+
+
+def _sample_if_empty(raw: Place, resources: Resources) -> None:
+    """Write sample data for a first look, where nobody has named another folder or put a file."""
+    from value_props.sample.raw_files import write_sample
+
+    is_default = raw.folder == folder_of(str(DEFAULT_RAW), "Raw path")
+    if not is_default or (raw.folder.exists() and any(raw.folder.iterdir())):
+        return
+    write_sample(raw.folder, threads=resources.threads, memory_limit=resources.memory_limit)
+    with result_stands():
+        say(f"There was no raw data in {raw.name}: wrote a sample of the public case's shape.")
+
+
+def _print_summary(published: Any, out: Place) -> None:
+    manifest = published.manifest
+    read = sum(row["rows_read"] for row in manifest["inputs"])
+    kept = sum(row["rows_kept"] for row in manifest["inputs"])
+    quarantined = sum(row["rows_quarantined"] for row in manifest["inputs"])
+    run = f"{out.name}/runs/{manifest['run_id']}"
+    # In a bucket the manifest alone has a stable name.
+    files_in = out.name if published.is_current and not out.bucket else run
+    manifest_in = out.name if published.is_current else run
+    for warning in manifest["warnings"]:
+        say(f"Warning: {warning}.")
+    say(f"Published {_week(manifest)}.")
+    say(
+        f"Rows: {read:,} read, {kept:,} kept, {quarantined:,} quarantined;"
+        f" {manifest['rows_in_mart']:,} in the mart."
+    )
+    files = Counter(output["name"].partition("/")[0] for output in manifest["outputs"])
+    for name, count in files.items():
+        say(f"  {files_in}/{name}{f' ({count} files)' if count > 1 else ''}")
+    say(f"  {manifest_in}/{MANIFEST}")
+    if out.bucket:
+        say(f"Metrics, and what a failed run leaves, stay here in {out.folder}.")
+    elif not published.folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH):
+        say("Only the user of this run can read the files: its umask closed the folder to others.")
+    if manifest["is_sample_data"]:
+        say("This is sample data, made up by `value-props sample`.")
+    if published.kept_back:
+        say(
+            f"{published.kept_back}, so this run is kept but is not current;"
+            " --make-current would make it so."
+        )
+
+
+def _week(manifest: dict[str, Any]) -> str:
+    weeks = manifest["report_weeks"]
+    first, last = weeks[0], weeks[-1]
+    span = f"week {last['iso_week']}"
+    if len(weeks) > 1:
+        span = f"weeks {first['iso_week']} to {last['iso_week']}"
+    window = manifest["window"]
+    return f"{span} ({first['week_start_date']} to {window['report_end_date']})"
+
+
+def _print_table(title: str, rows: list[dict[str, Any]], *, is_always_table: bool = False) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        say(f"{title}: none")
+        say()
+        return
+    if len(rows) == 1 and not is_always_table:
+        say(f"{title}:")
+        for name, value in rows[0].items():
+            say(f"  {name}: {value}")
+        say()
+        return
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        # As Text, which has no markup: a value may look like some.
+        table.add_row(
+            *(Text("" if value is None else printable(str(value))) for value in row.values())
+        )
+    Console(width=max(100, Console().width)).print(table)

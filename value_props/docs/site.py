@@ -1,0 +1,89 @@
+"""The docs site: dbt's own page, the lineage of columns, and the report of the published run."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from value_props.docs.column_lineage import write_column_lineage
+from value_props.publish.out_path import DATABASE, PAGE, OutPath
+from value_props.run.dbt import Dbt
+
+LINEAGE = "lineage.html"
+# The home page links to each of the pages, so one that can't be written says why.
+STAND_IN = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+<p>{reason}</p>
+<p><a href="index.html">Back to the docs</a></p>
+</main>
+</body>
+</html>
+"""
+TITLES = ("<title>dbt Docs</title>", "<title>value-props: docs</title>")
+NO_RUN = "No run is published yet: run `make build`, then `make docs`."
+NO_COLIBRI = "dbt-colibri, which draws this page, is not installed: run `make docs`."
+
+
+@dataclass(frozen=True)
+class Site:
+    """What was written.
+
+    Args:
+        home: the page to open.
+        missing: of each page that could not be written, why.
+    """
+
+    home: Path
+    missing: dict[str, str]
+
+
+def write_docs(project: Path, out: OutPath, folder: Path) -> Site:
+    """Write the docs site of the project.
+
+    Args:
+        project: the dbt project.
+        out: where runs are published. Types, sizes and the lineage of columns are those of the
+            published database; without one the site shows descriptions and the graph only.
+        folder: to write to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = {}
+    with tempfile.TemporaryDirectory(prefix="value_props_docs_") as scratch:
+        # dbt opens its database for writing, and the published file is not to be touched.
+        database = Path(scratch) / DATABASE
+        has_catalog = (out.root / DATABASE).exists()
+        if has_catalog:
+            shutil.copyfile(out.root / DATABASE, database)
+        target = Path(scratch) / "target"
+        Dbt(project, database, target, {}).generate_docs(has_catalog)
+        home = (target / "static_index.html").read_text(encoding="utf-8")
+        # dbt names files by where they are on this machine, which tells a reader nothing.
+        home = home.replace(f"{scratch}/", "").replace(f'"{project}"', '"."')
+        (folder / "index.html").write_text(home.replace(*TITLES, 1), encoding="utf-8")
+        if not has_catalog:
+            missing[LINEAGE] = NO_RUN
+        elif find_spec("dbt_colibri") is None:
+            missing[LINEAGE] = NO_COLIBRI
+        else:
+            write_column_lineage(target, folder / LINEAGE)
+    if (out.root / PAGE).exists():
+        shutil.copyfile(out.root / PAGE, folder / PAGE)
+    else:
+        missing[PAGE] = NO_RUN
+    titles = {LINEAGE: "Lineage of columns", PAGE: "Report of the published run"}
+    for name, reason in missing.items():
+        page = STAND_IN.format(title=titles[name], reason=reason.replace("`", ""))
+        (folder / name).write_text(page, encoding="utf-8")
+    return Site(folder / "index.html", missing)

@@ -1,0 +1,210 @@
+"""Metrics of the last ended run, for Prometheus: as a file, or pushed to a Pushgateway."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import requests
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from value_props.files import sync
+from value_props.logs import logger
+from value_props.notify.alerts import receiver_of
+
+PUSHGATEWAY = "VALUE_PROPS_PUSHGATEWAY"
+PUSH_SECONDS = 10.0
+
+_RUN_STATUSES = ("published", "failed")
+_TEST_STATUSES = ("pass", "warn", "fail", "error", "skipped")
+_DRIFT_STATUSES = ("pass", "warn", "unknown")
+
+
+def text_of(report: Mapping[str, Any], shown_before: Mapping[str, Any] | None) -> str:
+    """Tell the metrics of an ended run in the text format of Prometheus.
+
+    Labels are names of the project's own (steps, sources, reasons, statuses), never raw data.
+
+    Args:
+        report: of the run, after report.schema.json.
+        shown_before: the report of the run that the stable names showed before; None where
+            there was none. What is published is told of it, unless the run was made current.
+
+    Returns:
+        One gauge for each fact, times in seconds since 1970 (UTC). A fact that is unknown is
+        left out.
+    """
+    registry = CollectorRegistry()
+    _add_run(registry, report)
+    _add_rows(registry, report)
+    _add_checks(registry, report)
+    shown = report if report["run"]["is_made_current"] else shown_before
+    if shown is not None:
+        _add_published(registry, shown)
+    return generate_latest(registry).decode()
+
+
+def write(text: str, path: Path) -> None:
+    """Replace the file of the metrics in one step, readable for all.
+
+    There is one writer at a time: call it under the lock of the out path.
+
+    Raises:
+        OSError: it can't be written; the file is as it was.
+    """
+    # node-exporter reads what ends in .prom, so not this one.
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.chmod(0o644)
+    sync(draft)
+    draft.replace(path)
+
+
+def push(text: str, environ: Mapping[str, str]) -> None:
+    """Replace the metrics at the Pushgateway, if the environment names one.
+
+    It takes PUSH_SECONDS at most. A failure is a warning in the log, and nothing else.
+
+    Args:
+        text: the metrics, see text_of.
+        environ: VALUE_PROPS_PUSHGATEWAY is the URL of the Pushgateway, which may hold
+            credentials.
+    """
+    url = environ.get(PUSHGATEWAY)
+    if not url:
+        return
+    answer: Future[None] = Future()
+
+    def put() -> None:
+        try:
+            _put(text, url)
+            answer.set_result(None)
+        except Exception as error:
+            answer.set_exception(error)
+
+    receiver = receiver_of(url) or "unreadable"
+    # A timeout of requests begins anew with each byte, and none covers the look-up of the
+    # host. So the time is kept here, and a thread that hangs does not keep the process.
+    threading.Thread(target=put, daemon=True).start()
+    try:
+        answer.result(PUSH_SECONDS)
+    except Exception as error:
+        # The text of an error may quote the URL; only an HTTP status is told.
+        status = error.response.status_code if isinstance(error, requests.HTTPError) else None
+        logger.warning(
+            "step=push problem=the metrics were not pushed target=%s error=%s%s",
+            receiver,
+            type(error).__name__,
+            f" http_status={status}" if status else "",
+        )
+    else:
+        logger.info("step=push target=%s", receiver)
+
+
+def _put(text: str, url: str) -> None:
+    with requests.put(
+        f"{url.rstrip('/')}/metrics/job/value_props",
+        data=text.encode(),
+        headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4},
+        timeout=PUSH_SECONDS,
+        allow_redirects=False,
+        stream=True,
+    ) as response:
+        if not 200 <= response.status_code < 300:
+            raise requests.HTTPError(response=response)
+
+
+def _add_run(registry: CollectorRegistry, report: Mapping[str, Any]) -> None:
+    run = report["run"]
+    statuses = {status: status == run["status"] for status in _RUN_STATUSES}
+    _gauge_by(registry, "run_status", "1 for the status of the last run.", "status", statuses)
+    _gauge(registry, "run_exit_code", "Exit code of the last run.", run["exit_code"])
+    started, ended = _seconds_of(run["started_at"]), _seconds_of(run["ended_at"])
+    _gauge(registry, "run_start_timestamp_seconds", "When the last run began.", started)
+    _gauge(registry, "run_end_timestamp_seconds", "When the last run ended.", ended)
+    _gauge(registry, "run_duration_seconds", "Wall time of the last run.", ended - started)
+    _gauge_by(
+        registry,
+        "run_step_duration_seconds",
+        "Wall time of each step; dbt_models and dbt_tests are sums over threads.",
+        "step",
+        report["seconds"],
+    )
+
+
+def _add_rows(registry: CollectorRegistry, report: Mapping[str, Any]) -> None:
+    rows = Gauge(
+        "value_props_source_rows",
+        "Rows of a raw source: read = kept + quarantined.",
+        ["source", "outcome"],
+        registry=registry,
+    )
+    quarantined = Gauge(
+        "value_props_source_quarantined_rows",
+        "Quarantined rows of a raw source by the first rule that they broke.",
+        ["source", "reason"],
+        registry=registry,
+    )
+    for source in report["datasets"]:
+        if source["kind"] != "source":
+            continue
+        for outcome, count in source["rows"].items():
+            if count is not None:
+                rows.labels(source["name"], outcome).set(count)
+        for entry in source["quarantine"]:
+            quarantined.labels(source["name"], entry["reason"]).set(entry["rows"])
+    if report["rows_in_mart"] is not None:
+        _gauge(registry, "mart_rows", "Rows of fct_prints.", report["rows_in_mart"])
+
+
+def _add_checks(registry: CollectorRegistry, report: Mapping[str, Any]) -> None:
+    tests = {status: report["tests"].get(status, 0) for status in _TEST_STATUSES}
+    _gauge_by(registry, "tests", "Data tests by status.", "status", tests)
+    found = [row["status"] for row in report["drift"]]
+    drift = {status: found.count(status) for status in _DRIFT_STATUSES}
+    _gauge_by(registry, "drift_checks", "Drift checks by status.", "status", drift)
+    for name in ("problems", "warnings"):
+        _gauge(registry, f"run_{name}", f"How many {name} the last run told.", len(report[name]))
+
+
+def _add_published(registry: CollectorRegistry, report: Mapping[str, Any]) -> None:
+    published = _seconds_of(report["run"]["ended_at"])
+    _gauge(registry, "published_timestamp_seconds", "When the current run ended.", published)
+    _gauge(
+        registry,
+        "published_data_end_timestamp_seconds",
+        "End of the last day that the data of the current run reaches.",
+        _end_of_day(report["window"]["as_of_date"]),
+    )
+    _gauge(
+        registry,
+        "published_week_end_timestamp_seconds",
+        "End of the last report week of the current run.",
+        _end_of_day(report["window"]["report_end_date"]),
+    )
+
+
+def _gauge(registry: CollectorRegistry, name: str, meaning: str, value: float) -> None:
+    Gauge(f"value_props_{name}", meaning, registry=registry).set(value)
+
+
+def _gauge_by(
+    registry: CollectorRegistry, name: str, meaning: str, label: str, values: Mapping[str, float]
+) -> None:
+    gauge = Gauge(f"value_props_{name}", meaning, [label], registry=registry)
+    for key, value in values.items():
+        gauge.labels(key).set(value)
+
+
+def _seconds_of(time: str) -> float:
+    return datetime.datetime.fromisoformat(time).timestamp()
+
+
+def _end_of_day(date: str) -> float:
+    midnight = datetime.datetime.fromisoformat(date).replace(tzinfo=datetime.UTC)
+    return (midnight + datetime.timedelta(days=1)).timestamp()

@@ -1,0 +1,217 @@
+"""manifest.json: what a run read, decided and wrote."""
+
+from __future__ import annotations
+
+import datetime
+import filecmp
+import importlib.metadata
+import json
+import platform
+import shutil
+import subprocess  # nosec B404
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from value_props import database
+from value_props.errors import printable
+from value_props.files import files_under, sha256_of
+from value_props.logs import logger
+from value_props.publish.bucket import Entry
+from value_props.publish.out_path import DATABASE, MANIFEST, Edition
+from value_props.record.facts import Verdict, utc_now
+
+FORMAT_VERSION = 1
+
+
+def write_manifest(
+    folder: Path,
+    edition: Edition,
+    run: dict[str, Any],
+    verdict: Verdict,
+    made_by: dict[str, Any],
+    objects: Mapping[str, Entry] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Describe the finished files of a folder, in that folder.
+
+    Args:
+        folder: holds the outputs of the run.
+        edition: what these are.
+        run: run_id, started_at, raw_path, is_sample_data, ignored_files and seconds per step.
+        verdict: of the gate.
+        made_by: see the function of that name.
+        objects: the inputs that are in a bucket, by name; raw_path is its address.
+
+    Returns:
+        The manifest as it was written.
+    """
+    path = folder / DATABASE
+    with database.loaded(path):
+        window = database.rows(path, database.WINDOW_QUERY)[0]
+        report_weeks = _report_weeks(path)
+        [mart] = database.rows(path, f"select count(*) as n from {database.MART}")  # nosec B608
+        inputs = [_located(row, run["raw_path"], objects) for row in _inputs(path)]
+    parameters = (
+        "run_date",
+        "as_of_date",
+        "week_rule",
+        "report_weeks",
+        "lookback_weeks",
+        "lookback_anchor",
+        "max_quarantine_rate",
+        "allow_incomplete",
+    )
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "status": "published",
+        **run,
+        "ended_at": utc_now(),
+        "parameters": {
+            "raw_path": run["raw_path"],
+            **{name: window[name] for name in parameters},
+        },
+        "window": {name: value for name, value in window.items() if name not in parameters},
+        "report_weeks": report_weeks,
+        "rows_in_mart": mart["n"],
+        "inputs": inputs,
+        "outputs": [
+            {
+                "name": name,
+                "path": name,
+                "size_bytes": (folder / name).stat().st_size,
+                "sha256": sha256_of(folder / name),
+            }
+            for output in edition.outputs
+            for name in files_under(folder, output)
+        ],
+        "warnings": [printable(warning) for warning in verdict.warnings],
+        "tests": verdict.tests,
+        **made_by,
+    }
+    text = json.dumps(manifest, indent=2, default=_as_json, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def made_by(project: Path) -> dict[str, Any]:
+    """What computes a run of the project: versions and git_commit."""
+    return {"versions": versions(project), "git_commit": git_commit(project)}
+
+
+def versions(project: Path) -> dict[str, Any]:
+    """The versions of what computed the run, the dbt packages included."""
+    distributions = ("value-props", "dbt-core", "dbt-duckdb", "duckdb")
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in distributions},
+        "dbt_packages": {"installed_from": packages_origin(project), **_packages(project)},
+    }
+
+
+def packages_origin(project: Path) -> str:
+    """Whether dbt_packages/ holds the hub's packages or the stand-ins: hub or standin."""
+    stand_in, installed = (
+        folder / "dbt_utils" / "dbt_project.yml"
+        for folder in (project / "packages", project / "dbt_packages")
+    )
+    is_stand_in = installed.is_file() and filecmp.cmp(stand_in, installed, shallow=False)
+    return "standin" if is_stand_in else "hub"
+
+
+def git_commit(project: Path) -> str | None:
+    """The commit of the project, with `-dirty` where files differ; None without git."""
+    git = shutil.which("git")
+    if not git or not (project / ".git").exists():
+        return None
+    command = [git, "-C", str(project), "describe", "--always", "--dirty", "--abbrev=40"]
+    answer = subprocess.run(  # nosec B603
+        [*command, "--exclude", "*"],
+        capture_output=True,
+        errors="replace",
+        check=False,
+        encoding="utf-8",
+    )
+    if answer.returncode:
+        # Such as a repository that belongs to somebody else.
+        fault = " ".join(answer.stderr.split()) or f"it exits with {answer.returncode}"
+        logger.warning("step=start problem=git tells no commit: %s", fault)
+    return answer.stdout.strip() or None
+
+
+def _packages(project: Path) -> dict[str, str]:
+    locked = yaml.safe_load((project / "package-lock.yml").read_text(encoding="utf-8"))["packages"]
+    return {package["name"]: package["version"] for package in locked}
+
+
+def _inputs(path: Path) -> list[dict[str, Any]]:
+    query = """
+        select
+            files.source_name as source,
+            files.file_path as path,
+            files.size_bytes,
+            files.sha256,
+            files.hash_source,
+            files.parsed_path as parsed,
+            counts.rows_read,
+            counts.rows_kept,
+            counts.rows_up_to_cut_off,
+            counts.rows_kept - counts.rows_up_to_cut_off as rows_after_cut_off,
+            counts.rows_quarantined,
+            counts.first_date,
+            counts.last_date,
+            files.file_name
+        from staging.raw_files as files
+        inner join quality.row_reconciliation as counts
+            using (source_name, file_name)
+        order by files.source_name, files.file_number
+    """
+    reasons: dict[tuple[str, str], dict[str, int]] = {}
+    for row in database.rows(
+        path,
+        "select source_name, file_name, quarantine_reason as reason, count(*) as n"
+        " from quality.quarantined_rows group by all order by all",
+    ):
+        by_reason = reasons.setdefault((row["source_name"], row["file_name"]), {})
+        by_reason[row["reason"]] = row["n"]
+    inputs = database.rows(path, query)
+    for row in inputs:
+        # As seen from the folder of the parsed files, which may move with the out path.
+        row["parsed"] = "/".join(Path(row["parsed"]).parts[-3:])
+        row["quarantined_by_reason"] = reasons.get((row["source"], row.pop("file_name")), {})
+    return inputs
+
+
+def _located(row: dict[str, Any], raw_path: str, objects: Mapping[str, Entry]) -> dict[str, Any]:
+    """An input as the user finds it: in a bucket, where that holds it."""
+    entry = objects.get(Path(row["path"]).name)
+    return {**row, "path": f"{raw_path}/{entry.name}", "etag": entry.etag} if entry else row
+
+
+def _report_weeks(path: Path) -> list[dict[str, Any]]:
+    weeks: dict[str, dict[str, Any]] = {}
+    for row in database.rows(
+        path, "select * from quality.lookback_coverage order by week_start_date, source_name"
+    ):
+        week = weeks.setdefault(
+            row["iso_week"],
+            {
+                "iso_week": row["iso_week"],
+                "week_start_date": row["week_start_date"],
+                "lookback_start_date": row["lookback_start_date"],
+                "lookback_end_date": row["lookback_end_date"],
+                "days_in_lookback": row["days_in_lookback"],
+                "days_covered": {},
+            },
+        )
+        week["days_covered"][row["source_name"]] = row["days_covered"]
+    return list(weeks.values())
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    return str(value)

@@ -1,0 +1,353 @@
+"""report.html: what a run read, checked and found, as one page that needs no network or script.
+
+The page is drawn from the facts of report.json and from the run's database, whose history holds
+the earlier runs. The template escapes all text; what it gets from here are numbers and texts.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import jinja2
+from markupsafe import Markup
+
+from value_props.database import opened, rows_of
+from value_props.errors import printable
+
+RUNS_SHOWN = 30
+DAYS_SHOWN = 120
+MODELS_SHOWN = 10
+_UNKNOWN = "\u2013"
+
+# Highest value of each bin; a last bin takes what is above.
+_COUNT_BINS = (0, 1, 2, 4, 8, 16, 32, 64)
+_AMOUNT_BINS = (0, 1, 10, 100, 1_000, 10_000, 100_000)
+FEATURES = {
+    "prior_views": _COUNT_BINS,
+    "prior_clicks": _COUNT_BINS,
+    "prior_payments": _COUNT_BINS,
+    "prior_amount": _AMOUNT_BINS,
+}
+
+_GRID = """
+    with last_runs as (
+        select run_id, started_at, status
+        from quality.runs order by run_id desc limit ?
+    )
+    select
+        last_runs.*,
+        results.test_name,
+        results.status as test_status,
+        results.failures,
+        results.seconds
+    from last_runs
+    left join quality.test_results as results using (run_id)
+    order by last_runs.run_id, results.test_name
+"""
+
+_DAYS = """
+    select source_name, activity_date, row_count
+    from intermediate.int_source_days order by all
+"""
+
+_HEAT = """
+    select
+        marts.value_prop,
+        marts.position,
+        sum(marts.prints) as prints,
+        sum(marts.clicked_prints) as clicked_prints
+    from marts.fct_position_weeks as marts
+    cross join intermediate.int_run_window as run_window
+    where
+        marts.week_start_date
+        between run_window.first_week_start_date and run_window.last_week_start_date
+    group by all
+    order by all
+"""
+
+_WEEKS = """
+    select
+        marts.week_start_date = run_window.last_week_start_date as is_last,
+        marts.*
+    from marts.fct_value_prop_weeks as marts
+    inner join intermediate.int_run_window as run_window
+        on marts.week_start_date
+        in (run_window.last_week_start_date, run_window.last_week_start_date - 7)
+    order by marts.value_prop
+"""
+
+_FILES = """
+    select sources.*, counts.rows_kept - counts.rows_up_to_cut_off as rows_after_cut_off
+    from quality.source_profiles as sources
+    inner join quality.row_reconciliation as counts using (source_name, file_name)
+    where sources.run_id = ?
+    order by sources.source_name, sources.file_name
+"""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the page shows beside the report, each ready to be drawn; empty where it is unknown.
+
+    Args:
+        files: a row a raw file.
+        days: a chart a source: bars, in hundredths of its width and height, and numbers for its
+            text.
+        heat: by value prop, then position: rate and shade, 0 to 1, of the clicked prints.
+        positions: the columns of heat.
+        weeks: a row a value prop: numbers of the last week, and their change.
+        features: by feature, the bins: label, prints and share.
+        runs: the last runs, oldest first.
+        grid: by test, its result in each of these runs; None where it did not run.
+        slowest: the tables that took longest to build.
+    """
+
+    files: list[dict[str, Any]]
+    days: list[dict[str, Any]]
+    heat: dict[str, dict[int, dict[str, Any]]]
+    positions: list[int]
+    weeks: list[dict[str, Any]]
+    features: dict[str, list[dict[str, Any]]]
+    runs: list[dict[str, Any]]
+    grid: dict[str, list[dict[str, Any] | None]]
+    slowest: list[dict[str, Any]]
+
+
+def write_page(report: Mapping[str, Any], database: Path | None, path: Path) -> None:
+    """Write the page of a run.
+
+    Args:
+        report: the facts, as report.schema.json describes them.
+        database: that the run filled, with its history; None where it can't be read.
+        path: of the page. The same facts and tables give the same bytes.
+    """
+    path.write_text(render(report, _figures(report, database)), encoding="utf-8")
+
+
+def render(report: Mapping[str, Any], figures: Figures) -> str:
+    """The page as a text."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("value_props.record"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.filters.update(number=_number, share=_share, change=_change)
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        # Its names are all None where the run did not come to a window.
+        window=report["window"] or defaultdict(lambda: None),
+        figures=figures,
+    )
+
+
+def _shown(value: object) -> object:
+    """What a template prints of a value: of raw text, no character that could hide some."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return "\n".join(printable(line) for line in value.split("\n"))
+    return value
+
+
+def _figures(report: Mapping[str, Any], database: Path | None) -> Figures:
+    with opened(database) as connection:
+        heat = _heat(rows_of(connection, _HEAT))
+        runs, grid = _grid(rows_of(connection, _GRID, [RUNS_SHOWN]))
+        return Figures(
+            files=rows_of(connection, _FILES, [report["run"]["run_id"]]),
+            days=_days(rows_of(connection, _DAYS), report["window"]),
+            heat=heat,
+            positions=sorted({position for cells in heat.values() for position in cells}),
+            weeks=_weeks(rows_of(connection, _WEEKS)),
+            features={name: _bins(connection, name) for name in FEATURES},
+            runs=runs,
+            grid=grid,
+            slowest=_slowest(report["datasets"]),
+        )
+
+
+def _days(
+    rows: Sequence[Mapping[str, Any]], window: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    if not rows or window is None:
+        return []
+    last = max(row["activity_date"] for row in rows)
+    first = max(min(row["activity_date"] for row in rows), last - timedelta(DAYS_SHOWN - 1))
+    days = [first + timedelta(number) for number in range((last - first).days + 1)]
+    counts = {(row["source_name"], row["activity_date"]): row["row_count"] for row in rows}
+    width = 100 / len(days)
+
+    report = _span(window["first_week_start_date"], window["last_report_day"])
+    is_by_print = window["lookback_anchor"] == "print"
+    end = window["last_report_day" if is_by_print else "last_week_start_date"]
+    lookback = _span(window["first_lookback_date"], end, days_before=1)
+
+    charts = []
+    for source in ("prints", "taps", "pays"):
+        numbers = [counts.get((source, day), 0) for day in days]
+        highest = max(numbers)
+        charts.append(
+            {
+                "source": source,
+                "first": first,
+                "last": last,
+                "highest": highest,
+                "highest_day": days[numbers.index(highest)],
+                "lowest": min(numbers),
+                "lowest_day": days[numbers.index(min(numbers))],
+                "report": report,
+                "lookback": lookback,
+                "bars": [
+                    {
+                        "number": number,
+                        "left": number * width + 0.1 * width,
+                        "width": 0.8 * width,
+                        "height": 100 * rows / highest if highest else 0,
+                        "day": day,
+                        "rows": rows,
+                        "window": (
+                            "report"
+                            if _is_within(day, report)
+                            else "lookback"
+                            if _is_within(day, lookback)
+                            else "outside"
+                        ),
+                    }
+                    for number, (day, rows) in enumerate(zip(days, numbers, strict=True))
+                ],
+            }
+        )
+    return charts
+
+
+def _span(start: str | None, end: str | None, days_before: int = 0) -> tuple[date, date] | None:
+    """The first and last day of a window; None where the run did not come to one."""
+    if not start or not end:
+        return None
+    return date.fromisoformat(start), date.fromisoformat(end) - timedelta(days_before)
+
+
+def _is_within(day: date, span: tuple[date, date] | None) -> bool:
+    return span is not None and span[0] <= day <= span[1]
+
+
+def _heat(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[int, dict[str, Any]]]:
+    cells: dict[str, dict[int, dict[str, Any]]] = {}
+    for row in rows:
+        rate = row["clicked_prints"] / row["prints"]
+        cells.setdefault(row["value_prop"], {})[row["position"]] = {**row, "rate": rate}
+    highest = max((cell["rate"] for line in cells.values() for cell in line.values()), default=0)
+    for line in cells.values():
+        for cell in line.values():
+            cell["shade"] = cell["rate"] / highest if highest else 0
+    return cells
+
+
+def _weeks(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    by_week: dict[bool, dict[str, Mapping[str, Any]]] = {True: {}, False: {}}
+    for row in rows:
+        by_week[row["is_last"]][row["value_prop"]] = row
+    numbers = ("prints", "click_through_rate", "payments", "amount")
+    # A week that is not over has less of everything.
+    is_comparable = all(
+        any(row["is_complete_week"] for row in week.values()) for week in by_week.values()
+    )
+    return [
+        {
+            "value_prop": value_prop,
+            **{
+                name: {
+                    "now": by_week[True].get(value_prop, {}).get(name),
+                    "before": by_week[False].get(value_prop, {}).get(name),
+                    "is_comparable": is_comparable,
+                }
+                for name in numbers
+            },
+        }
+        for value_prop in sorted({*by_week[True], *by_week[False]})
+    ]
+
+
+def _bins(connection: duckdb.DuckDBPyConnection, feature: str) -> list[dict[str, Any]]:
+    bounds = FEATURES[feature]
+    cases = " ".join(f"when {feature} <= {bound} then {n}" for n, bound in enumerate(bounds))
+    found = rows_of(
+        connection,
+        f"select case {cases} else {len(bounds)} end as bin, count(*) as prints"  # nosec B608
+        " from marts.fct_prints group by all",
+    )
+    prints = {row["bin"]: row["prints"] for row in found}
+    total = sum(prints.values())
+    if not total:
+        return []
+    return [
+        {
+            "label": _bin_label(feature, number),
+            "prints": prints.get(number, 0),
+            "share": prints.get(number, 0) / total,
+        }
+        for number in range(max(prints) + 1)
+    ]
+
+
+def _bin_label(feature: str, number: int) -> str:
+    bounds = FEATURES[feature]
+    if feature == "prior_amount":
+        if number == 0:
+            return "0 or less"
+        low = f"{bounds[number - 1]:,}"
+        return f"over {low}" if number == len(bounds) else f"to {bounds[number]:,}"
+    if number == len(bounds):
+        return f"over {bounds[-1]}"
+    low_count = bounds[number - 1] + 1 if number else 0
+    return f"{low_count}" if low_count == bounds[number] else f"{low_count} to {bounds[number]}"
+
+
+def _grid(
+    rows: Iterable[Mapping[str, Any]],
+) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any] | None]]]:
+    runs: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        runs[row["run_id"]] = {name: row[name] for name in ("run_id", "started_at", "status")}
+        if row["test_name"] is not None:
+            results.setdefault(row["test_name"], {})[row["run_id"]] = dict(row)
+    return list(runs.values()), {
+        name: [by_run.get(run_id) for run_id in runs] for name, by_run in sorted(results.items())
+    }
+
+
+def _slowest(datasets: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    built = [dict(dataset) for dataset in datasets if dataset["seconds"]]
+    built.sort(key=lambda dataset: (-dataset["seconds"], dataset["name"]))
+    longest = built[0]["seconds"] if built else 0
+    return [{**dataset, "share": dataset["seconds"] / longest} for dataset in built[:MODELS_SHOWN]]
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return _UNKNOWN if value is None else f"{value:,.{digits}f}"
+
+
+def _share(value: float | None, digits: int = 2) -> str:
+    return _UNKNOWN if value is None else f"{100 * value:.{digits}f} %"
+
+
+def _change(pair: Mapping[str, Any]) -> str:
+    """How a number changed, in words for one that came or went."""
+    now, before = pair["now"], pair["before"]
+    if not pair["is_comparable"]:
+        return _UNKNOWN
+    if not before:
+        return "new" if now else _UNKNOWN
+    if now is None:
+        return "gone"
+    change = float(now) / float(before) - 1
+    arrow = "▲" if change > 0.0005 else "▼" if change < -0.0005 else "="
+    return f"{arrow} {abs(100 * change):.1f} %"

@@ -1,0 +1,460 @@
+"""The facts of an ended run, as report.schema.json describes them: report.json and Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from value_props.database import WINDOW_QUERY, literal, opened, rows_of
+from value_props.errors import ValuePropsError, printable
+from value_props.publish.out_path import TEXTS_REMOVED, OutPath
+from value_props.record.facts import Begun, Ended, NodeOutcome, utc_now
+
+FORMAT_VERSION = 1
+JSON_NAME = "report.json"
+PARQUET_NAME = "report.parquet"
+SAMPLES_PER_REASON = 20
+SAMPLE_LENGTH = 300
+
+_EVENT_FIELDS = {
+    "day": ("date", "event_date"),
+    "event_data.position": ("whole number", "position"),
+    "event_data.value_prop": ("text", "value_prop"),
+    "user_id": ("whole number", "user_id"),
+}
+# Fields of a raw row: their type, and the column of the base table that holds them.
+SOURCE_FIELDS = {
+    "prints": _EVENT_FIELDS,
+    "taps": _EVENT_FIELDS,
+    "pays": {
+        "pay_date": ("date", "event_date"),
+        "total": ("decimal number", "amount"),
+        "user_id": ("whole number", "user_id"),
+        "value_prop": ("text", "value_prop"),
+    },
+}
+
+_DATASET_TYPE = {
+    "name": "VARCHAR",
+    "kind": "VARCHAR",
+    "description": "VARCHAR",
+    "status": "VARCHAR",
+    "seconds": "DOUBLE",
+    "expected_columns": [{"name": "VARCHAR", "type": "VARCHAR"}],
+    "missing_columns": ["VARCHAR"],
+    "new_columns": ["VARCHAR"],
+    "wrong_types": [{"name": "VARCHAR", "expected": "VARCHAR", "found": "VARCHAR"}],
+    "rows": {"read": "BIGINT", "kept": "BIGINT", "quarantined": "BIGINT"},
+    "quarantine": [
+        {
+            "reason": "VARCHAR",
+            "rows": "BIGINT",
+            "samples": [{"file_name": "VARCHAR", "line_number": "BIGINT", "text": "VARCHAR"}],
+        }
+    ],
+    "tests": [
+        {
+            **dict.fromkeys(("name", "model_name", "column_name", "rule"), "VARCHAR"),
+            **dict.fromkeys(("severity", "status"), "VARCHAR"),
+            "is_sampled": "BOOLEAN",
+            "failures": "BIGINT",
+            "seconds": "DOUBLE",
+            **dict.fromkeys(("message", "description", "query"), "VARCHAR"),
+        }
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a run found and took.
+
+    Args:
+        problems: a sentence each, the weightiest first.
+        warnings: a sentence each.
+        seconds: wall time by step.
+        outcomes: of the nodes that dbt ran.
+        ignored_files: names beside the raw files that nearly are names of raw files.
+        is_sample_data: whether a raw file is one that `value-props sample` wrote.
+    """
+
+    problems: Sequence[str]
+    warnings: Sequence[str]
+    seconds: Mapping[str, float]
+    outcomes: Sequence[NodeOutcome]
+    ignored_files: Sequence[str] = ()
+    is_sample_data: bool = False
+
+
+def compose(
+    begun: Begun, ended: Ended, findings: Findings, database: Path | None
+) -> dict[str, Any]:
+    """Put together what report.schema.json describes.
+
+    Args:
+        begun: of the run.
+        ended: of the run: published or failed.
+        findings: of the run.
+        database: that the run filled, with its history; None where it can't be read.
+
+    Returns:
+        The report; only JSON values.
+    """
+    with opened(database) as connection:
+        window = next(iter(rows_of(connection, WINDOW_QUERY)), None)
+        drift = rows_of(connection, _DRIFT, [begun.run_id])
+        tests = [_test(outcome) for outcome in findings.outcomes if outcome.kind == "test"]
+        tables = _tables(connection)
+        spelled = _spelled_types(connection, findings.outcomes)
+        report = {
+            "format_version": FORMAT_VERSION,
+            "run": {
+                "run_id": begun.run_id,
+                "started_at": begun.started_at,
+                "ended_at": utc_now(),
+                "status": ended.status,
+                "exit_code": ended.exit_code,
+                "is_made_current": ended.is_made_current,
+                "raw_path": begun.raw_path,
+                "is_sample_data": findings.is_sample_data,
+                "parameters": dict(begun.parameters),
+                "git_commit": begun.git_commit,
+                "versions": dict(begun.versions),
+            },
+            "window": window,
+            "problems": [printable(problem) for problem in findings.problems],
+            "warnings": [printable(warning) for warning in findings.warnings],
+            "ignored_files": list(findings.ignored_files),
+            "seconds": dict(findings.seconds),
+            "rows_in_mart": _count(connection, "marts.fct_prints"),
+            "tests": dict(Counter(test["status"] for test in tests)),
+            "datasets": [
+                *(_source(connection, name, tests) for name in SOURCE_FIELDS),
+                *(
+                    _table(outcome, tests, tables, spelled)
+                    for outcome in findings.outcomes
+                    if outcome.kind in ("model", "seed", "snapshot")
+                ),
+            ],
+            "drift": drift,
+        }
+    plain: dict[str, Any] = json.loads(json.dumps(report, default=_as_json))
+    return plain
+
+
+def write(report: Mapping[str, Any], folder: Path, scratch: Path) -> None:
+    """Write report.json, and its data sets as report.parquet: one row a data set.
+
+    Args:
+        report: see compose.
+        folder: the record of the run.
+        scratch: a folder of the same disk for what is not whole yet.
+    """
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    draft = scratch / "draft"
+    try:
+        draft.write_text(text + "\n", encoding="utf-8")
+        draft.rename(folder / JSON_NAME)
+        _write_parquet(report, draft)
+        draft.rename(folder / PARQUET_NAME)
+    finally:
+        # Of a full disk: half a report is none.
+        draft.unlink(missing_ok=True)
+
+
+def remove_texts(out: OutPath, besides: Collection[str]) -> int:
+    """Remove the raw text of quarantined rows from the records of runs; their counts stay.
+
+    Args:
+        out: where the records are. The caller holds its lock.
+        besides: runs that keep it: those whose files are kept.
+
+    Returns:
+        How many records had their text removed.
+    """
+    removed = 0
+    for path in sorted(out.history.glob(f"*/{JSON_NAME}")):
+        folder = path.parent
+        if folder.name in besides or (folder / TEXTS_REMOVED).exists():
+            continue
+        if report := _read(path):
+            for dataset in report["datasets"]:
+                for reason in dataset["quarantine"]:
+                    for sample in reason["samples"]:
+                        sample["text"] = None
+            out.work.mkdir(exist_ok=True)
+            write(report, folder, out.work)
+        else:
+            # What cannot be read may hold any text.
+            path.unlink()
+            (folder / PARQUET_NAME).unlink(missing_ok=True)
+        # Last, so that a killed removal is done again.
+        (folder / TEXTS_REMOVED).touch()
+        removed += 1
+    return removed
+
+
+def runs_with_files(out: OutPath) -> set[str]:
+    """The runs whose files are kept: the passed ones, and the failed one that left last_run."""
+    passed = out.run_ids()
+    if out.last_run.is_dir():
+        for path in sorted(out.history.glob(f"*/{JSON_NAME}"), reverse=True):
+            report = None if path.parent.name in passed else _read(path)
+            if report and report["run"]["status"] == "failed":
+                return {*passed, path.parent.name}
+    return set(passed)
+
+
+def _write_parquet(report: Mapping[str, Any], path: Path) -> None:
+    structure = json.dumps([_DATASET_TYPE])
+    run_id = literal(report["run"]["run_id"])
+    with opened(None) as connection:
+        connection.execute(
+            f"create table datasets as select {run_id} as run_id,"  # nosec B608
+            f" unnest(from_json(cast(? as json), {literal(structure)}), max_depth := 2)",
+            [json.dumps(report["datasets"])],
+        )
+        connection.execute(f"copy datasets to {literal(path)} (format parquet)")
+
+
+def shown(out: OutPath) -> dict[str, Any] | None:
+    """The report of the run that the stable names show; None where there is none to read."""
+    run_id = out.current_run_id()
+    return _read(out.history / run_id / JSON_NAME) if run_id else None
+
+
+def of_run(out: OutPath, run_id: str | None) -> dict[str, Any]:
+    """The report of a run, or of the last one that has one.
+
+    Args:
+        out: where it published.
+        run_id: of the run; None for the last.
+
+    Raises:
+        ValuePropsError: there is none to read.
+    """
+    found = _read(out.history / run_id / JSON_NAME) if run_id else last(out)
+    if found is None:
+        raise ValuePropsError(
+            f"there is no report of {f'run {run_id}' if run_id else 'any run'}",
+            f"Out path {out.root}",
+            "`value-props history` lists the runs; one that was killed has no report",
+        )
+    return found
+
+
+def last(out: OutPath) -> dict[str, Any] | None:
+    """The report of the last run that has one; None where there is none to read."""
+    paths = sorted(out.history.glob(f"*/{JSON_NAME}"))
+    return _read(paths[-1]) if paths else None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+_DRIFT = """
+    select check_name as check, * exclude (check_name, run_id)
+    from quality.drift_checks where run_id = ? order by check_name, subject
+"""
+
+_QUARANTINE = """
+    select
+        quarantine_reason as reason,
+        count(*) as rows,
+        -- A list of all rows, cut afterwards, would take memory for each of them.
+        min_by(
+            {
+                'file_name': file_name,
+                'line_number': line_number,
+                'text': case
+                    when length(raw_text) > $length then raw_text[:$length] || '…'
+                    else raw_text
+                end
+            },
+            (file_name, line_number),
+            $samples
+        ) as samples
+    from quality.quarantined_rows
+    where source_name = $source
+    group by all
+    order by rows desc, reason
+"""
+
+
+def _source(
+    connection: duckdb.DuckDBPyConnection, name: str, tests: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    read = rows_of(
+        connection,
+        "select count(*) as files, sum(row_count) as rows from staging.raw_files"
+        " where source_name = ?",
+        [name],
+    )
+    kept = rows_of(
+        connection,
+        "select sum(rows_kept) as kept, sum(rows_quarantined) as quarantined"
+        " from quality.row_reconciliation where source_name = ?",
+        [name],
+    )
+    unknown = rows_of(
+        connection,
+        "select distinct field_name from quality.schema_drift where source_name = ? order by all",
+        [name],
+    )
+    is_read = bool(read and read[0]["files"])
+    return {
+        "name": name,
+        "kind": "source",
+        "description": f"The raw files of {name}, one row an event.",
+        "status": "read" if is_read else "missing",
+        "seconds": None,
+        "expected_columns": [
+            {"name": field, "type": kind} for field, (kind, _) in SOURCE_FIELDS[name].items()
+        ],
+        "missing_columns": _missing_fields(connection, name),
+        "new_columns": [row["field_name"] for row in unknown],
+        "wrong_types": [],
+        "rows": {
+            "read": read[0]["rows"] if is_read else None,
+            **(kept[0] if kept else {"kept": None, "quarantined": None}),
+        },
+        "quarantine": rows_of(
+            connection,
+            _QUARANTINE,
+            {"source": name, "samples": SAMPLES_PER_REASON, "length": SAMPLE_LENGTH},
+        ),
+        "tests": [
+            test
+            for test in tests
+            if {f"base_{name}", f"stg_{name}"} & set(test["model_name"].split(", "))
+        ],
+    }
+
+
+def _missing_fields(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
+    query = (
+        "select distinct unnest(missing_fields) as field_name"
+        " from raw.rejected_lines where source_name = ?"
+    )
+    missing = {row["field_name"] for row in rows_of(connection, query, [name])}
+    return [field for field in SOURCE_FIELDS[name] if field in missing]
+
+
+@dataclass
+class _Table:
+    """A relation of the database.
+
+    Args:
+        columns: type by name.
+        rows: how many; None of a view.
+    """
+
+    columns: dict[str, str]
+    rows: int | None = None
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, _Table]:
+    """The relations of the database, by schema and name."""
+    tables: dict[str, _Table] = {}
+    for row in rows_of(
+        connection,
+        "select schema_name || '.' || table_name as path, column_name, data_type"
+        " from duckdb_columns() where database_name = current_database() order by column_index",
+    ):
+        tables.setdefault(row["path"], _Table({})).columns[row["column_name"]] = row["data_type"]
+    counts = [
+        f"select {literal(path)}, count(*) from {path}"  # nosec B608
+        for (path,) in connection.execute(
+            "select schema_name || '.' || table_name from duckdb_tables()"
+            " where database_name = current_database()"
+        ).fetchall()
+    ]
+    for path, rows in connection.execute(" union all ".join(counts)).fetchall() if counts else ():
+        tables[path].rows = rows
+    return tables
+
+
+def _spelled_types(
+    connection: duckdb.DuckDBPyConnection, outcomes: Sequence[NodeOutcome]
+) -> dict[str, str]:
+    """How DuckDB spells the types that are declared: int is INTEGER."""
+    kinds = sorted({kind for outcome in outcomes for kind in outcome.columns.values() if kind})
+    if not kinds:
+        return {}
+    spelled = connection.execute(
+        f"select {', '.join(f'typeof(cast(null as {kind}))' for kind in kinds)}"  # nosec B608
+    ).fetchall()[0]
+    return dict(zip(kinds, spelled, strict=True))
+
+
+def _table(
+    outcome: NodeOutcome,
+    tests: Sequence[Mapping[str, Any]],
+    tables: Mapping[str, _Table],
+    spelled: Mapping[str, str],
+) -> dict[str, Any]:
+    table = tables.get(outcome.table, _Table({}))
+    found, rows = table.columns, table.rows
+    expected = dict(outcome.columns)
+    return {
+        "name": outcome.name,
+        "kind": outcome.kind,
+        "description": outcome.description,
+        "status": outcome.status,
+        "seconds": outcome.seconds,
+        "expected_columns": [{"name": name, "type": kind} for name, kind in expected.items()],
+        "missing_columns": [name for name in expected if found and name not in found],
+        # A snapshot adds columns of its own.
+        "new_columns": [
+            name for name in found if name not in expected and not name.startswith("dbt_")
+        ],
+        "wrong_types": [
+            {"name": name, "expected": kind, "found": found[name]}
+            for name, kind in expected.items()
+            if kind and name in found and spelled[kind] != found[name]
+        ],
+        "rows": {"read": rows, "kept": rows, "quarantined": None if rows is None else 0},
+        "quarantine": [],
+        "tests": [test for test in tests if outcome.name in test["model_name"].split(", ")],
+    }
+
+
+def _test(outcome: NodeOutcome) -> dict[str, Any]:
+    return {
+        "name": outcome.name,
+        "model_name": outcome.model_name,
+        "column_name": outcome.column_name,
+        "rule": outcome.rule,
+        "severity": outcome.severity,
+        "is_sampled": outcome.is_sampled,
+        "status": outcome.status,
+        "failures": outcome.failures,
+        "seconds": outcome.seconds,
+        "message": outcome.message,
+        "description": outcome.description,
+        "query": f"from {outcome.table}" if outcome.failures and outcome.table else None,
+    }
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int | None:
+    found = rows_of(connection, f"select count(*) as n from {table}")  # nosec B608
+    return found[0]["n"] if found else None
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -1,0 +1,445 @@
+"""The main job: check, build in a work folder, judge, publish."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from value_props import database
+from value_props.errors import ExitCode, RefusedError, ValuePropsError, user_error_of
+from value_props.files import remove_tree
+from value_props.ingest import Inventory, ingest
+from value_props.ingest.find import FoundFile, find_raw_files, ignored_names, ignored_sentence
+from value_props.ingest.keep import ParsedFiles
+from value_props.ingest.stage import stage
+from value_props.ingest.users import refuse_users
+from value_props.logs import NodeProgress, log_and_continue, log_file, logger, step
+from value_props.notify import alerts, lineage
+from value_props.publish.bucket_out import RemoteOut, opened
+from value_props.publish.lock import exclusive
+from value_props.publish.out_path import BACKFILL, DATABASE, PAGE, OutPath
+from value_props.publish.places import is_address
+from value_props.record import history, report
+from value_props.record.facts import Ended, NodeOutcome, Verdict
+from value_props.record.manifest import write_manifest
+from value_props.run.dbt import DATA_ONLY, MODELS_ONLY, Dbt
+from value_props.run.ending import (
+    emit_lineage,
+    kept_on_failure,
+    leave_metrics,
+    stage_record,
+    tell,
+    write_report,
+)
+from value_props.run.gate import judge
+from value_props.run.packages import are_installed
+from value_props.run.request import Request, Run, new_run_id
+from value_props.sample import raw_files as sample
+
+# What `check` needs of the project: the raw data, the window, and the gate's tables.
+PROFILE_OPTIONS = (
+    *MODELS_ONLY,
+    "--select",
+    "+quarantined_rows",
+    "+completeness_findings",
+    "+quarantine_rates",
+    "+schema_drift",
+    "+lookback_coverage",
+)
+# A run writes less than it reads; gzip hides some ten times its size.
+GZIP_FACTOR = 10
+DISK_FLOOR_BYTES = 200 << 20
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a passed run is told as.
+
+    Args:
+        manifest: of the run.
+        folder: its files.
+        kept_back: why the stable names do not show it, a sentence without full stop; None where
+            they do.
+    """
+
+    manifest: dict[str, Any]
+    folder: Path
+    kept_back: str | None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the stable names show it."""
+        return self.kept_back is None
+
+
+def build(request: Request) -> Published:
+    """Build the marts and publish them; on any failure the published files stay.
+
+    Raises:
+        ValuePropsError: with the exit code that tells what failed.
+    """
+    alerts.check_settings()
+    out = OutPath(request.out_path, request.edition)
+    out.prepare()
+    run = Run(request, out.work, new_run_id(history.run_ids(out)))
+    finished: list[Published] = []
+    try:
+        with (
+            ExitStack() as released,
+            exclusive(out.lock, run.run_id),
+            request.resources.in_force(out.work),
+            _opened(run, out, released) as remote,
+            _begun(run, out, released),
+            request.raw.told(),
+        ):
+            verdict = None
+            try:
+                verdict = _build_and_judge(run, out)
+            finally:
+                emit_lineage(run, out, verdict)
+            if verdict.problems:
+                raise _gate_error(verdict, out)
+            with _unpublished():
+                finished.append(_finish(run, out, verdict))
+                _publish(run, out, finished[0], remote)
+            with log_and_continue("ending"):
+                _clean_up(run, out)
+    except BaseException as fault:
+        # Once its files are shown, the run is published, whatever failed afterwards.
+        if not finished or not _is_published(run, out):
+            raise
+        logger.warning("step=ending problem=%s: %s", type(fault).__name__, fault)
+    return finished[0]
+
+
+@contextmanager
+def _opened(run: Run, out: OutPath, released: ExitStack) -> Iterator[RemoteOut | None]:
+    """Open the bucket to publish to; a run whose bucket fails is one that began and failed."""
+    with ExitStack() as stack:
+        try:
+            remote = stack.enter_context(opened(run.request.out.bucket, out, run.run_id))
+        except RefusedError:
+            raise
+        except ValuePropsError:
+            with _begun(run, out, released):
+                raise
+        yield remote
+
+
+@contextmanager
+def _begun(run: Run, out: OutPath, released: ExitStack) -> Iterator[None]:
+    """Record what becomes of a run in the block, and tell who is configured.
+
+    Args:
+        run: that begins. Its lock is held.
+        out: where it works.
+        released: what to do once the lock is released.
+    """
+    history.settle(out)
+    # Receivers may be slow, and the next run need not wait for them.
+    released.callback(tell, run, out, history.last_status(out))
+    shown_before = report.shown(out)
+    try:
+        out.sweep()
+        (run.folder / "files").mkdir(parents=True)
+        history.begin(out, run.begun)
+        with log_file(run.folder / "run.log"), kept_on_failure(run, out):
+            logger.info("step=start run_id=%s raw_path=%s", run.run_id, run.request.raw.name)
+            yield
+    finally:
+        leave_metrics(run, out, shown_before)
+
+
+def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
+    """Read the raw data and resolve the window, and build nothing that stays.
+
+    Returns:
+        Tables to show, by name, and the verdict on the raw data.
+
+    Raises:
+        ValuePropsError: the run could not start.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="value_props_check_") as scratch,
+        request.resources.in_force(Path(scratch)),
+        request.raw.told(),
+    ):
+        run = Run(request, Path(scratch))
+        run.database.parent.mkdir()
+        dbt = _dbt(run, Path(scratch) / "target")
+        _ingest_and_parse(run, dbt, ParsedFiles(Path(scratch) / "parsed"))
+        outcomes = _run_dbt(run, dbt, PROFILE_OPTIONS)
+        verdict = judge(outcomes, run.database)
+        verdict.warnings.extend(run.warnings)
+        queries = {
+            "window": database.WINDOW_QUERY,
+            "files": "select * from quality.row_reconciliation order by source_name, file_name",
+            "quarantine": "select source_name, quarantine_reason, count(*) as row_count"
+            " from quality.quarantined_rows group by all order by all",
+            "drift": "select * from quality.schema_drift order by all",
+            "lookback": "select * from quality.lookback_coverage order by all",
+        }
+        return {name: database.rows(run.database, sql) for name, sql in queries.items()}, verdict
+
+
+def ingest_raw_files(run: Run, parsed_files: ParsedFiles, stop: Event | None = None) -> Inventory:
+    """Read the raw files that are new, and see what lies beside them.
+
+    Args:
+        run: whose raw files they are.
+        parsed_files: where they are kept.
+        stop: another thread sets it to end the reading.
+
+    Raises:
+        ValuePropsError: a raw file stops the run.
+    """
+    request = run.request
+    if request.raw.bucket:
+        with step("mirror", run.seconds) as fields:
+            run.objects = request.raw.mirrored()
+            fields["files"] = len(run.objects)
+    _refuse_full_disk(run, find_raw_files(request.raw_path))
+    with step("ingest", run.seconds) as fields:
+        inventory = ingest(request.raw_path, parsed_files, request.trust, stop)
+        files = inventory.files
+        fields["files"] = len(files)
+        fields["read"] = sum(file.is_read for file in files)
+        fields["parsed"] = sum(file.is_parsed_now for file in files)
+        fields["plain"] = sum(file.content.is_plain for file in files)
+        fields["bytes"] = sum(file.facts.size_bytes for file in files)
+        fields["rows"] = sum(file.content.row_count for file in files)
+    _look_around(run, inventory)
+    return inventory
+
+
+def _build_and_judge(run: Run, out: OutPath) -> Verdict:
+    dbt = _dbt(run, out.cache / "dbt")
+    inventory = _ingest_and_parse(run, dbt, ParsedFiles(out.parsed))
+    with step("carry_over", run.seconds) as fields:
+        folders = [out.current, *(out.runs / run_id for run_id in reversed(out.run_ids()))]
+        published = [folder / DATABASE for folder in folders]
+        fields["tables"] = database.carry_over_snapshots(published, run.database)
+    run.outcomes = _run_dbt(run, dbt, DATA_ONLY)
+    inventory.check_unchanged()
+    with step("judge", run.seconds) as fields, database.loaded(run.database):
+        verdict = judge(run.outcomes, run.database, needs_lookbacks=out.edition == BACKFILL)
+        dbt.refuse_left_out(run.outcomes)
+        run.warnings.extend(verdict.warnings)
+        fields.update(problems=len(verdict.problems), warnings=len(verdict.warnings))
+    return verdict
+
+
+def _dbt(run: Run, target_path: Path) -> Dbt:
+    request = run.request
+    if not are_installed(request.project):
+        raise ValuePropsError(
+            "they are not installed",
+            f"dbt packages in {request.project / 'dbt_packages'}",
+            "Run `value-props deps`",
+        )
+    # Nobody else reads them, and they take as long as a tenth of the models.
+    writes_artifacts = request.is_debug or lineage.is_configured(request.project)
+    return Dbt(
+        *(request.project, run.database, target_path, request.parameters, request.is_debug),
+        writes_artifacts=writes_artifacts,
+    )
+
+
+def _ingest_and_parse(run: Run, dbt: Dbt, parsed_files: ParsedFiles) -> Inventory:
+    """Ingest the raw files while dbt is loaded and parses the project; show them to the models."""
+    stop = Event()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        ingestion = pool.submit(ingest_raw_files, run, parsed_files, stop)
+        try:
+            with step("parse", run.seconds):
+                dbt.parse()
+            inventory = ingestion.result()
+        except BaseException:
+            stop.set()
+            raise
+    if run.request.users_gone:
+        refuse_users(inventory, run.request.users_gone)
+    with database.opened(run.database) as connection:
+        stage(connection, inventory)
+    return inventory
+
+
+def _look_around(run: Run, inventory: Inventory) -> None:
+    """See what lies beside the raw files, and whether they are sample data."""
+    raw = run.request.raw
+    names = raw.names()
+    run.ignored_files = ignored_names(names)
+    if run.ignored_files:
+        run.warnings.append(ignored_sentence(run.ignored_files))
+    if sample.NOTE in names:
+        run.is_sample_data = sample.is_sample_data(
+            raw.read(sample.NOTE), {file.facts.content_sha256 for file in inventory.files}
+        )
+
+
+def _run_dbt(run: Run, dbt: Dbt, options: tuple[str, ...]) -> list[NodeOutcome]:
+    with step("dbt", run.seconds) as fields, NodeProgress() as progress:
+        outcomes = dbt.build(options, progress.on_event)
+        fields["nodes"] = len(outcomes)
+    for kind in ("model", "test"):
+        run.seconds[f"dbt_{kind}s"] = round(
+            sum(item.seconds for item in outcomes if kind in item.kind), 3
+        )
+    return outcomes
+
+
+def _is_published(run: Run, out: OutPath) -> bool:
+    """Whether its files are shown; or they are kept, and its record is not that of a failure."""
+    is_kept = run.run_id in out.run_ids() and history.has_record(out, run.run_id)
+    return is_kept or out.current_run_id() == run.run_id
+
+
+def _finish(run: Run, out: OutPath, verdict: Verdict) -> Published:
+    """Write all that a passed run publishes, its manifest last."""
+    request = run.request
+    files = run.folder / "files"
+    with database.loaded(run.database):
+        with step("export", run.seconds):
+            _export(run, out, files)
+        kept_back = None if request.make_current else _why_kept_back(run, out)
+        ended = Ended("published", int(ExitCode.PUBLISHED), is_made_current=kept_back is None)
+        with step("history", run.seconds):
+            stage_record(run, out, ended)
+        with step("report", run.seconds):
+            write_report(run, out, ended, run.database)
+    with step("manifest", run.seconds):
+        facts = {
+            "run_id": run.run_id,
+            "started_at": run.started_at,
+            "raw_path": request.raw.name,
+            "is_sample_data": run.is_sample_data,
+            "ignored_files": run.ignored_files,
+            "seconds": run.seconds,
+        }
+        told = replace(verdict, warnings=run.warnings)
+        manifest = write_manifest(files, out.edition, facts, told, run.made_by, run.objects)
+    return Published(manifest, out.runs / run.run_id, kept_back)
+
+
+def _publish(run: Run, out: OutPath, finished: Published, remote: RemoteOut | None) -> None:
+    """Make a finished run one of the passed runs, and show it unless it is kept back."""
+    files = run.folder / "files"
+    with step("publish", run.seconds) as fields:
+        shutil.copyfile(run.folder / "run.log", files / "run.log")
+        if remote:
+            with step("upload", run.seconds):
+                remote.upload_run(files, run.run_id)
+        out.add_run(files, run.run_id)
+        if finished.is_current:
+            (remote.make_current if remote else out.switch_to)(run.run_id)
+        history.commit(out, run.run_id)
+        fields.update(run_id=run.run_id, current=finished.is_current)
+
+
+def _clean_up(run: Run, out: OutPath) -> None:
+    """Remove what no kept run needs, once a run is published."""
+    if out.current_run_id() == run.run_id:
+        remove_tree(out.last_run)
+    out.prune(history.shown(out))
+    report.remove_texts(out, besides=report.runs_with_files(out))
+    _prune_parsed(out)
+    remove_tree(out.work)
+
+
+def _prune_parsed(out: OutPath) -> None:
+    """Remove the parsed files that no kept run reads, and the next one will not."""
+    try:
+        used = parsed_in_use(out)
+    except (ValuePropsError, KeyError) as error:
+        logger.warning("step=publish problem=parsed files are not removed: %s", error)
+        return
+    ParsedFiles(out.parsed).prune(used)
+
+
+def parsed_in_use(out: OutPath) -> set[str]:
+    """The parsed files that the databases of kept runs have views of, as paths in their folder.
+
+    Raises:
+        ValuePropsError, KeyError: the manifest of a run cannot be read.
+    """
+    return {row["parsed"] for run_id in out.run_ids() for row in out.manifest_of(run_id)["inputs"]}
+
+
+def _export(run: Run, out: OutPath, files: Path) -> None:
+    if out.edition == BACKFILL:
+        database.export_weeks(run.database, files / out.edition.mart)
+    else:
+        database.export(run.database, files)
+
+
+def _why_kept_back(run: Run, out: OutPath) -> str | None:
+    """Why the run may not replace the published one, a sentence without full stop."""
+    current = out.current_run_id()
+    if current is None:
+        return None
+    try:
+        manifest = out.manifest_of(current)
+        week, source = manifest["window"]["last_week_start_date"], manifest["raw_path"]
+    except (ValuePropsError, KeyError):
+        logger.warning("step=publish problem=the current manifest is unreadable, it is replaced")
+        return None
+    # Anything may replace sample data.
+    if manifest.get("is_sample_data", False):
+        return None
+    if run.is_sample_data:
+        return "What is published was not made of sample data"
+    # Versions before wrote down a path as it was given, perhaps a relative one.
+    if (is_address(source) or Path(source).is_absolute()) and not run.request.raw.is_at(source):
+        return f"What is published was made of other raw files, those in {source}"
+    [window] = database.rows(run.database, database.WINDOW_QUERY)
+    return "The published week is newer" if str(window["last_week_start_date"]) < week else None
+
+
+@contextmanager
+def _unpublished() -> Iterator[None]:
+    """Whatever fails once the gate is passed is a failure to publish."""
+    try:
+        yield
+    except Exception as error:
+        is_foreseen = user_error_of(error) is not None
+        cause = error if is_foreseen else f"unexpected {type(error).__name__}: {error}"
+        raise ValuePropsError(
+            f"the run passed, but its files could not be published ({cause}); those that were"
+            " published before are as they were",
+            "Publishing",
+            "See that the out path can be written and has room, and run again"
+            if is_foreseen
+            else "Run again with --debug, and report what it shows as a fault of value-props",
+            ExitCode.NOT_PUBLISHED,
+        ) from error
+
+
+def _gate_error(verdict: Verdict, out: OutPath) -> ValuePropsError:
+    return ValuePropsError(
+        "the data failed the gate, and the published files are as they were",
+        "Run",
+        f"To look at its tables: `duckdb -readonly {out.last_run / DATABASE}`. Its {PAGE} and"
+        " run.log are in the same folder",
+        ExitCode.GATE_FAILED,
+        verdict.problems,
+    )
+
+
+def _refuse_full_disk(run: Run, found: list[FoundFile]) -> None:
+    needed = DISK_FLOOR_BYTES
+    for file in found:
+        needed += file.size_bytes * (GZIP_FACTOR if file.is_gzip else 1)
+    free = shutil.disk_usage(run.folder).free
+    if free < needed:
+        raise ValuePropsError(
+            f"{free >> 20:,} MiB are free, and the run may need {needed >> 20:,} MiB",
+            f"Disk of {run.folder}",
+            "Free some room, or name another out path",
+        )

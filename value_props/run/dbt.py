@@ -1,0 +1,223 @@
+"""Where the dbt project is, and one way to run dbt in this process."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from value_props import __version__
+from value_props.errors import ValuePropsError, remedy_of
+from value_props.record.facts import NodeOutcome
+from value_props.resources import environment, resolve
+
+EventCallback = Callable[[Any], None]
+
+DBT_VARIABLES = "DBT_"
+# What a build comes to, unit tests aside.
+BUILT_KINDS = ("model", "seed", "snapshot", "test")
+# Options of a build. Unit tests judge the code and not the data: they ran before it was merged.
+DATA_ONLY = ("--exclude-resource-type", "unit_test")
+MODELS_ONLY = (*DATA_ONLY, "--exclude-resource-type", "test")
+
+
+def find_project() -> Path:
+    """The folder of dbt_project.yml: the one this package lies in, or else the current one.
+
+    A package that was installed by copy lies in none; the models of another version than its own
+    would not go with it.
+
+    Raises:
+        ValuePropsError: neither holds a project of this version.
+    """
+    for folder in (Path(__file__).resolve().parents[2], Path.cwd()):
+        if (folder / "dbt_project.yml").is_file() and (folder / "value_props").is_dir():
+            _refuse_other_version(folder)
+            return folder
+    raise ValuePropsError(
+        "there is no dbt_project.yml here",
+        f"Folder {Path.cwd()}",
+        "Change to the root of the value-props repository: the package alone has no models",
+    )
+
+
+def _refuse_other_version(project: Path) -> None:
+    text = (project / "dbt_project.yml").read_text(encoding="utf-8")
+    version = yaml.safe_load(text)["version"]
+    if version != __version__:
+        raise ValuePropsError(
+            f"it is version {version}, and the installed command is {__version__}",
+            f"Project {project}",
+            "Install the command from the project: `pip install --editable .`",
+        )
+
+
+@dataclass
+class Dbt:
+    """dbt over one database file and one target folder.
+
+    Args:
+        project: folder of dbt_project.yml.
+        database: the DuckDB file that the run fills.
+        target_path: where dbt keeps its artifacts and its parsed project.
+        dbt_vars: passed as --vars; the same vars from run to run keep the parsed project.
+        is_debug: dbt writes its debug log.
+        writes_artifacts: dbt writes what it knows of the project and the run to the target path.
+    """
+
+    project: Path
+    database: Path
+    target_path: Path
+    dbt_vars: Mapping[str, str]
+    is_debug: bool = False
+    writes_artifacts: bool = False
+    manifest: Any = None
+
+    def parse(self) -> None:
+        """Load the project; the next build need not do it again."""
+        self.manifest = self._invoke(["parse", "--no-write-json"], None)
+
+    def build(
+        self, options: Sequence[str] = (), on_event: EventCallback | None = None
+    ) -> list[NodeOutcome]:
+        """Run models and tests in the order of their graph.
+
+        Args:
+            options: further options of `dbt build`.
+            on_event: called with every event of dbt.
+
+        Raises:
+            ValuePropsError: dbt could not start.
+        """
+        artifacts = "--write-json" if self.writes_artifacts else "--no-write-json"
+        result = self._invoke(["build", artifacts, *options], on_event)
+        # A hook that did its work is no node.
+        return [
+            _outcome_of(item)
+            for item in result.results
+            if (item.node.resource_type, item.status) != ("operation", "success")
+        ]
+
+    def refuse_left_out(self, outcomes: Sequence[NodeOutcome]) -> None:
+        """Refuse a build that did not come to every model and test of the parsed project.
+
+        Raises:
+            ValuePropsError: it names some of those that were left out.
+        """
+        ended = {outcome.name for outcome in outcomes}
+        left_out = sorted(
+            node.name
+            for node in self.manifest.nodes.values()
+            if str(node.resource_type) in BUILT_KINDS and node.name not in ended
+        )
+        if left_out:
+            raise ValuePropsError(
+                f"dbt left out {len(left_out)} of its models and tests: {', '.join(left_out[:7])}",
+                f"Project {self.project}",
+                "See what keeps dbt from them, and run again; without all of its tests a run is not"
+                " published",
+            )
+
+    def generate_docs(self, has_catalog: bool) -> None:
+        """Write the docs site as one file, static_index.html in the target folder.
+
+        Args:
+            has_catalog: whether the database holds the models.
+        """
+        self._invoke(
+            ["docs", "generate", "--static", *([] if has_catalog else ["--empty-catalog"])], None
+        )
+
+    def _invoke(self, arguments: list[str], on_event: EventCallback | None) -> Any:
+        with (
+            _without_hash(self.database) as database,
+            # No variable of dbt's own may change what a run builds, or which tests it runs.
+            environment(
+                without=DBT_VARIABLES,
+                VALUE_PROPS_WORK_DB=str(database),
+                **resolve().variables(self.database.parent / "duckdb_temp"),
+            ),
+        ):
+            from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+            from dbt.cli.main import dbtRunner
+
+            outcome = dbtRunner(
+                manifest=self.manifest, callbacks=[on_event] if on_event else []
+            ).invoke([*arguments, *self._flags()])
+            # Closes the file: the run exports from it, and moves it, next.
+            DuckDBConnectionManager.close_all_connections()
+        if isinstance(outcome.exception, KeyboardInterrupt):
+            raise outcome.exception
+        if outcome.result is None:
+            raise ValuePropsError(
+                f"dbt could not start: {outcome.exception}",
+                f"Project {self.project}",
+                remedy_of(str(outcome.exception)),
+            ) from outcome.exception
+        return outcome.result
+
+    def _flags(self) -> list[str]:
+        return [
+            *("--project-dir", str(self.project)),
+            *("--profiles-dir", str(self.project / "profiles")),
+            *("--target", "publish"),
+            *("--target-path", str(self.target_path)),
+            *("--log-path", str(self.target_path / "logs")),
+            *("--log-level", "none"),
+            *("--log-level-file", "debug" if self.is_debug else "none"),
+            *("--vars", json.dumps(dict(self.dbt_vars), sort_keys=True)),
+            "--no-use-colors",
+        ]
+
+
+@contextmanager
+def _without_hash(path: Path) -> Iterator[Path]:
+    """The path of a database as dbt-duckdb can open it: it takes what follows a `#` for no part."""
+    if "#" not in str(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="value_props_") as scratch:
+        link = Path(scratch) / "folder"
+        link.symlink_to(path.parent)
+        yield link / path.name
+
+
+def _table_of(node: Any, failures: int | None) -> str:
+    """Schema and name of what a node built; a test keeps the rows that it finds."""
+    if str(node.resource_type) == "test" and not failures:
+        return ""
+    # Without the database, whose name is the same in each run.
+    return (getattr(node, "relation_name", None) or "").replace('"', "").partition(".")[2]
+
+
+def _outcome_of(item: Any) -> NodeOutcome:
+    node = item.node
+    outcome = NodeOutcome(
+        name=node.name,
+        kind=str(node.resource_type),
+        status=str(item.status),
+        failures=item.failures or 0,
+        seconds=item.execution_time or 0.0,
+        message=item.message or "",
+        table=_table_of(node, item.failures),
+        description=(node.description or "").strip(),
+        columns={column.name: column.data_type for column in getattr(node, "columns", {}).values()},
+    )
+    if outcome.kind != "test":
+        return outcome
+    generic = getattr(node, "test_metadata", None)
+    read = [name.rpartition(".")[2] for name in node.depends_on_nodes]
+    return replace(
+        outcome,
+        model_name=(getattr(node, "attached_node", None) or ", ".join(read)).rpartition(".")[2],
+        column_name=getattr(node, "column_name", None),
+        rule=generic.name if generic else "singular",
+        severity=str(node.config.severity).lower(),
+        is_sampled="sampled" in node.config.tags,
+    )

@@ -1,0 +1,63 @@
+"""What dbt asks of Python, as functions of DuckDB; dbt-duckdb loads it by profiles.yml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+from dbt.adapters.duckdb.plugins import BasePlugin
+from duckdb import DuckDBPyConnection
+
+from value_props.ingest import Trust, ingest
+from value_props.ingest.find import ignored_names, ignored_sentence, stamp_of
+from value_props.ingest.keep import ParsedFiles
+from value_props.ingest.stage import stage
+from value_props.logs import logger
+from value_props.publish.places import place_of
+
+
+class Plugin(BasePlugin):  # type: ignore[misc]
+    """Two functions: one reads the raw files that are new, the other looks at one of them."""
+
+    def configure_connection(self, conn: DuckDBPyConnection) -> None:
+        """Add the functions to a connection, and say where a database has lost what it reads."""
+        _warn_of_lost_files(conn)
+
+        def ingest_raw_files(raw_path: str, parsed_path: str, trust: str) -> int:
+            """Called once, by the hook on-run-start; how many files the source `raw` shows."""
+            raw = place_of(raw_path, "raw")
+            with raw.told():
+                raw.mirrored()
+                if ignored := ignored_names(raw.names()):
+                    logger.warning(ignored_sentence(ignored))
+                inventory = ingest(raw.folder, ParsedFiles(Path(parsed_path)), Trust(trust))
+            with conn.cursor() as cursor:
+                stage(cursor, inventory)
+            return len(inventory.files)
+
+        # Neither may be folded into a constant while a query is planned.
+        conn.create_function(
+            "ingest_raw_files", ingest_raw_files, ["VARCHAR"] * 3, "INTEGER", side_effects=True
+        )
+        conn.create_function("raw_file_stamp", _stamp_of, ["VARCHAR"], "VARCHAR", side_effects=True)
+
+
+def _stamp_of(path: str) -> str:
+    return stamp_of(Path(path))
+
+
+def _warn_of_lost_files(conn: DuckDBPyConnection) -> None:
+    try:
+        listed = conn.execute("select parsed_path from raw.files").fetchall()
+    except duckdb.Error:
+        # A new database.
+        return
+    lost = [path for (path,) in listed if not Path(path).is_file()]
+    if lost:
+        logger.warning(
+            "%s of %s parsed raw files that the views read are gone, such as %s: run `dbt build`,"
+            " which makes them again",
+            len(lost),
+            len(listed),
+            lost[0],
+        )

@@ -1,0 +1,204 @@
+"""The end of a run: what it leaves where it failed, and who is told of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from value_props.errors import ExitCode, ValuePropsError, user_error_of
+from value_props.files import remove, remove_tree
+from value_props.logs import log_and_continue, logger, step
+from value_props.notify import alerts, lineage, metrics
+from value_props.publish.out_path import DATABASE, METRICS, PAGE, REPORT, OutPath
+from value_props.record import history, report
+from value_props.record.facts import Ended, Verdict
+from value_props.record.page import write_page
+from value_props.run.gate import drift_warnings
+from value_props.run.request import Run
+
+
+@contextmanager
+def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
+    """Record a failed run, and keep its work, so that its rows can be looked at."""
+    try:
+        yield
+    except BaseException as fault:
+        error = user_error_of(fault) or fault
+        logger.info("step=failed error=%s", _said(error))
+        ended = _ended_by(error)
+        with log_and_continue("ending"):
+            history.note_end(out, ended)
+        with log_and_continue("ending"):
+            _record_failure(run, out, error, ended)
+            remove_tree(out.last_run)
+            files = out.work / "files"
+            for name in out.edition.exports:
+                remove(files / name)
+            files.rename(out.last_run)
+            (out.work / "run.log").rename(out.last_run / "run.log")
+            report.remove_texts(out, besides=report.runs_with_files(out))
+            remove_tree(out.work)
+        if error is fault:
+            raise
+        raise error from fault
+
+
+def _ended_by(error: BaseException) -> Ended:
+    code = error.exit_code if isinstance(error, ValuePropsError) else ExitCode.CANNOT_RUN
+    return Ended("failed", int(code), _said(error))
+
+
+def _record_failure(run: Run, out: OutPath, error: BaseException, ended: Ended) -> None:
+    if history.is_recorded(out, run.run_id):
+        return
+    run.problems, run.report = _problems(run, error), None
+    # Where publishing failed, the files may be gone.
+    run.database.parent.mkdir(exist_ok=True)
+    path: Path | None = run.database
+    try:
+        stage_record(run, out, ended)
+    except duckdb.Error as fault:
+        # Whatever is wrong with the database, that the run failed is recorded.
+        logger.warning("step=history problem=%s", fault)
+        path = None
+        history.stage(out, run.begun, ended, run.outcomes)
+    with log_and_continue("ending"):
+        write_report(run, out, ended, path)
+    history.commit(out, run.run_id)
+
+
+def stage_record(run: Run, out: OutPath, ended: Ended) -> None:
+    """Stage the record of the run, and add the drift that it shows to its warnings."""
+    history.stage(out, run.begun, ended, run.outcomes, run.database)
+    # Where publishing failed, they are told already.
+    drift = drift_warnings(run.database, run.run_id)
+    run.warnings.extend(text for text in drift if text not in run.warnings)
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "The run was interrupted"
+    return str(error) or type(error).__name__
+
+
+def _problems(run: Run, error: BaseException) -> list[str]:
+    """What is wrong, in words that hold nothing of the raw data; the log has the rest."""
+    errors = [outcome for outcome in run.outcomes if outcome.status == "error"]
+    if errors:
+        return [
+            f"{outcome.kind.replace('_', ' ').capitalize()} {outcome.name} could not be built,"
+            " see the log of the run"
+            for outcome in errors
+        ]
+    if isinstance(error, ValuePropsError):
+        return list(error.details) or [f"{error.where}: {error.what}. {error.remedy}"]
+    if isinstance(error, KeyboardInterrupt):
+        return [_said(error)]
+    return [f"Unexpected {type(error).__name__}, see the log of the run"]
+
+
+def write_report(run: Run, out: OutPath, ended: Ended, path: Path | None) -> None:
+    """Write report.json into the record of the run, and the page among its files.
+
+    Args:
+        run: that ended.
+        out: where it worked; its record is staged.
+        ended: what became of it.
+        path: of its database; None where it can't be read.
+    """
+    facts = report.compose(
+        run.begun,
+        ended,
+        report.Findings(
+            run.problems,
+            run.warnings,
+            run.seconds,
+            run.outcomes,
+            run.ignored_files,
+            run.is_sample_data,
+        ),
+        path,
+    )
+    run.report = facts
+    report.write(facts, out.work / history.RECORD, out.work)
+    write_page(facts, path, run.folder / "files" / PAGE)
+
+
+def emit_lineage(run: Run, out: OutPath, verdict: Verdict | None) -> None:
+    """Tell OpenLineage of the dbt run, if it is configured; None is the verdict of an error."""
+    if not lineage.is_configured(run.request.project):
+        return
+    place = run.request.out
+    ended = lineage.DbtRun(
+        project=str(run.request.project),
+        target_path=str((out.cache / "dbt").absolute()),
+        database=str(run.database.absolute()),
+        published=f"{place.name if place.bucket else out.root.absolute()}/{DATABASE}",
+        run_id=run.run_id,
+        started_at=run.started_at,
+        is_passed=verdict is not None and not verdict.problems,
+    )
+    with log_and_continue("ending"), step("lineage", run.seconds) as fields:
+        fields["events"] = lineage.emit(ended)
+
+
+def leave_metrics(run: Run, out: OutPath, shown_before: Mapping[str, Any] | None) -> None:
+    """Replace metrics.prom by that of the ended run. Call it under the lock.
+
+    Args:
+        run: that ended; where its report could not be made, there are no metrics.
+        out: where it worked.
+        shown_before: the report of the run that the stable names showed before.
+    """
+    if run.report is None:
+        # Old metrics would tell that all is well; that there are none is an alert.
+        with log_and_continue("ending"):
+            (out.root / METRICS).unlink(missing_ok=True)
+        return
+    with log_and_continue("ending"):
+        run.metrics = metrics.text_of(run.report, shown_before)
+        metrics.write(run.metrics, out.root / METRICS)
+        if run.problems:
+            metrics.write(run.metrics, out.last_run / METRICS)
+
+
+def tell_metrics_of_rollback(out: OutPath) -> None:
+    """Let metrics.prom say what is published now. Call it under the lock, after a rollback."""
+    last = report.last(out)
+    if last is None:
+        return
+    # What it made current is not so any more, or is told by the second report.
+    ended = {**last, "run": {**last["run"], "is_made_current": False}}
+    with log_and_continue("ending"):
+        metrics.write(metrics.text_of(ended, report.shown(out)), out.root / METRICS)
+
+
+def tell(run: Run, out: OutPath, status_before: str | None) -> None:
+    """Tell who is configured of the ended run; what goes wrong with it is only logged.
+
+    Args:
+        run: that ended; of one that was refused nobody is told.
+        out: where it worked.
+        status_before: of the run recorded before it.
+    """
+    if run.report is None and not run.problems:
+        return
+    facts = run.report or {
+        "run": {"run_id": run.run_id, "status": "failed"},
+        "problems": run.problems,
+    }
+    folder = out.last_run if run.problems else out.runs / run.run_id
+    page = folder / PAGE
+    try:
+        # The pushed metrics are those of the weekly build, and the alert rules judge its age.
+        if run.metrics is not None and out.edition == REPORT:
+            metrics.push(run.metrics, os.environ)
+        alerts.notify(facts, page if page.exists() else None, status_before)
+    except KeyboardInterrupt:
+        # The run has ended, so its result stands.
+        logger.warning("step=ending problem=interrupted before everybody was told")

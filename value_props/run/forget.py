@@ -1,0 +1,135 @@
+"""Forget users: remove what an out path keeps of them, once they are gone from the raw files.
+
+Their rows remain in kept runs, in what a failed run left, in parsed files and in the samples of
+records. A run of which rows were cut out would no longer be what was published, and whoever cuts
+may miss a place. So the current run is built again from the raw files, and what is older goes as a
+whole: files of runs, parsed files, raw text. Counts, tests and hashes of all runs stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from value_props.errors import ExitCode, ValuePropsError
+from value_props.files import remove_tree
+from value_props.ingest import Trust
+from value_props.ingest.keep import ParsedFiles
+from value_props.logs import step
+from value_props.parameters import PARAMETERS
+from value_props.publish.bucket_out import opened
+from value_props.publish.lock import exclusive
+from value_props.publish.out_path import OutPath
+from value_props.publish.places import place_of
+from value_props.record import history, report
+from value_props.record.facts import utc_now
+from value_props.run import build
+from value_props.run.request import Request
+
+COMMAND = "forget"
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was removed; it is also what is recorded, so it does not say who the users were.
+
+    Args:
+        forgotten_at: when it was done, UTC, ISO 8601.
+        users: how many users.
+        runs_removed: passed runs whose files were removed.
+        records_without_text: how many records of runs lost the text of their samples.
+        parsed_files_removed: how many files of parsed rows were removed.
+    """
+
+    forgotten_at: str
+    users: int
+    runs_removed: tuple[str, ...]
+    records_without_text: int
+    parsed_files_removed: int
+
+
+def forget(request: Request, users: Collection[int]) -> tuple[build.Published | None, Forgotten]:
+    """Publish the current run again without some users, and remove all that is older.
+
+    Args:
+        request: out path and resources; the raw path and the parameters are those of the current
+            run.
+        users: their user_id, 1 to 2^63 - 1.
+
+    Returns:
+        The run that was published, None where none was published before; and what was removed.
+
+    Raises:
+        ValuePropsError: the raw files still hold one of them, or the build failed, and nothing was
+            removed; or not all of it could be removed (exit code NOT_PUBLISHED).
+    """
+    out = OutPath(request.out_path, request.edition)
+    current = out.current_run_id()
+    published = None
+    if current is not None:
+        published = build.build(_again(request, out.manifest_of(current), users))
+    run_id = published.manifest["run_id"] if published else None
+    return published, _remove_older(request, run_id, len(users))
+
+
+def _again(request: Request, manifest: dict[str, Any], users: Collection[int]) -> Request:
+    """The build that publishes the run of a manifest again."""
+    given = manifest["parameters"]
+    return replace(
+        request,
+        raw=place_of(manifest["raw_path"], "raw"),
+        parameters={
+            parameter.name: str(given[parameter.name]).lower()
+            for parameter in PARAMETERS
+            if parameter.name in given
+        },
+        # It may be older than what the raw files reach to by now.
+        make_current=True,
+        # A tool that edits a file may keep its times.
+        trust=Trust.CONTENTS,
+        users_gone=frozenset(users),
+    )
+
+
+def _remove_older(request: Request, run_id: str | None, user_count: int) -> Forgotten:
+    """Remove all that is kept of the time before a run; None: of any time."""
+    out = OutPath(request.out_path, request.edition)
+    with (
+        exclusive(out.lock, COMMAND),
+        opened(request.out.bucket, out, COMMAND) as remote,
+        _not_all_removed(),
+        step("forget", {}) as fields,
+    ):
+        history.settle(out)
+        older = tuple(each for each in out.run_ids() if run_id is None or each < run_id)
+        for each in older:
+            remove_tree(out.runs / each)
+        for folder in (out.last_run, out.work, out.cache):
+            remove_tree(folder)
+        records = report.remove_texts(out, besides=out.run_ids())
+        remove_tree(out.work)
+        parsed = ParsedFiles(out.parsed).keep_only(build.parsed_in_use(out))
+        if remote:
+            remote.push()
+        forgotten = Forgotten(utc_now(), user_count, older, records, parsed)
+        history.note_forgotten(out, run_id, asdict(forgotten))
+        if remote:
+            remote.push()
+        fields.update(asdict(forgotten))
+    return forgotten
+
+
+@contextmanager
+def _not_all_removed() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, KeyError, ValuePropsError) as error:
+        raise ValuePropsError(
+            f"what is published is without the users, but not all that is older could be removed"
+            f" ({error})",
+            "Forgetting",
+            "Fix what it names, and run again",
+            ExitCode.NOT_PUBLISHED,
+        ) from error

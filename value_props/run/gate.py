@@ -1,0 +1,210 @@
+"""Judge a dbt run: may it be published, and if not, what should the user do?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from value_props import database
+from value_props.errors import ExitCode, ValuePropsError, remedy_of
+from value_props.record.facts import NodeOutcome, Verdict
+
+# Singular tests that only repeat what the quality tables say in full.
+_TOLD_BY_TABLES = {
+    "assert_quarantine_rate_is_allowed",
+    "assert_report_weeks_have_prints",
+    "assert_report_days_have_prints",
+    "assert_sources_reach_the_report_end",
+}
+
+
+def judge(
+    outcomes: Sequence[NodeOutcome], work_database: Path, *, needs_lookbacks: bool = False
+) -> Verdict:
+    """Weigh the outcomes of a dbt run and the quality tables that it filled.
+
+    Args:
+        outcomes: of the nodes that dbt ran.
+        work_database: that they filled.
+        needs_lookbacks: whether a lookback that begins before the data does is a problem, unless
+            allow_incomplete accepts it; else it is a warning.
+
+    Raises:
+        ValuePropsError: a model could not be built (exit code CANNOT_RUN).
+    """
+    refuse_errors(outcomes)
+    tests: dict[str, int] = defaultdict(int)
+    for outcome in outcomes:
+        if outcome.kind in ("test", "unit_test"):
+            tests[outcome.status] += 1
+    problems = [*_high_rates(work_database), *_missing(work_database, "error")]
+    if needs_lookbacks:
+        problems += _short_lookbacks(work_database)
+    problems += [
+        _test_sentence(outcome)
+        for outcome in outcomes
+        if outcome.status == "fail" and (outcome.name not in _TOLD_BY_TABLES or not problems)
+    ]
+    warnings = [*_missing(work_database, "warn"), *_warnings(work_database)]
+    warnings += [
+        _test_sentence(outcome)
+        for outcome in outcomes
+        if outcome.status == "warn" and outcome.name != "assert_run_has_no_warnings"
+    ]
+    return Verdict(problems, warnings, dict(tests))
+
+
+def drift_warnings(path: Path, run_id: str) -> list[str]:
+    """The drift checks of a run that warn, a sentence each; they need its staged history."""
+    found = database.rows(
+        path,
+        "select message from quality.drift_checks where status = 'warn'"  # nosec B608
+        f" and run_id = {database.literal(run_id)} order by check_name, subject",
+    )
+    return [f"Drift: {row['message']}" for row in found]
+
+
+def refuse_errors(outcomes: Sequence[NodeOutcome]) -> None:
+    """Stop where a model could not be built.
+
+    Raises:
+        ValuePropsError: it names the first (exit code CANNOT_RUN).
+    """
+    errors = [outcome for outcome in outcomes if outcome.status == "error"]
+    if errors:
+        first = errors[0]
+        message = " ".join(first.message.split())
+        raise ValuePropsError(
+            f"it could not be built: {message[:600]}",
+            f"{first.kind.replace('_', ' ').capitalize()} {first.name}",
+            remedy_of(message),
+            ExitCode.CANNOT_RUN,
+        )
+
+
+def _test_sentence(outcome: NodeOutcome) -> str:
+    rows = f"{outcome.failures:,} row{'' if outcome.failures == 1 else 's'}"
+    look = f", see `from {outcome.table}`" if outcome.table and outcome.kind == "test" else ""
+    return f"Test {outcome.name}: {rows}{look}"
+
+
+# Of a build, and of a backfill.
+_FLAGS_OF_WEEK = "--as-of, --week-rule or --report-weeks (of a backfill: --from and --to)"
+
+
+def _high_rates(path: Path) -> list[str]:
+    return [
+        f"Source {row['source_name']}: {row['rows_bad']:,} of {row['rows_read']:,} rows are"
+        f" quarantined ({row['quarantine_rate']:.2%}, and"
+        f" {float(row['max_quarantine_rate']):.2%} is allowed). They are in the table"
+        " quality.quarantined_rows, each with its file, line and reason. Have the files corrected,"
+        " or raise --max-quarantine-rate"
+        for row in database.rows(
+            path, "select * from quality.quarantine_rates where is_too_high order by all"
+        )
+    ]
+
+
+def _missing(path: Path, severity: str) -> list[str]:
+    query = (
+        "select rule, severity, source_name,"
+        " list(cast(missing_date as varchar) order by missing_date) as days"
+        " from quality.completeness_findings group by all order by all"
+    )
+    sentences = []
+    for row in database.rows(path, query):
+        if row["severity"] != severity:
+            continue
+        days = [day for day in row["days"] if day]
+        source = f"Source {row['source_name']}"
+        if row["rule"] == "report_week_without_prints":
+            weeks = f"the report week of {_listed(days)}" if days else "any week"
+            sentences.append(
+                f"{source}: no print in {weeks}. Have its files delivered, or choose a week that"
+                f" has data, with {_FLAGS_OF_WEEK}"
+            )
+        elif row["rule"] == "report_day_without_prints":
+            sentences.append(
+                f"{source}: no print on {_listed(days)}. Have these days delivered, choose a week"
+                f" that has data, with {_FLAGS_OF_WEEK}, or accept it with --allow-incomplete"
+            )
+        else:
+            sentences.append(
+                f"{source}: no row from {_listed(days)} to the end of the report, which would look"
+                " as if nobody had clicked or paid. Have these days delivered, choose a week that"
+                f" has data, with {_FLAGS_OF_WEEK}, or accept it with --allow-incomplete"
+            )
+    return sentences
+
+
+def _short_lookbacks(path: Path) -> list[str]:
+    """One sentence, or none where each lookback is covered or a short one is accepted."""
+    weeks = database.rows(path, _SHORT_LOOKBACKS)
+    if not weeks:
+        return []
+    found = [f"{week['iso_week']} ({week['days']})" for week in weeks]
+    first = weeks[0]["first_covered_week"]
+    remedy = (
+        f"Begin with --from {first}"
+        if first
+        else "Have older files delivered, or shorten --lookback-weeks"
+    )
+    return [
+        "The lookback begins before the data does; days covered of"
+        f" {weeks[0]['days_in_lookback']}: {_listed(found)}. {remedy}, or accept it with"
+        " --allow-incomplete"
+    ]
+
+
+_SHORT_LOOKBACKS = """
+    select
+        iso_week,
+        any_value(days_in_lookback) as days_in_lookback,
+        string_agg(
+            source_name || ' ' || days_covered, ', ' order by source_name
+        ) as days,
+        -- The first week of which and after which nothing is short.
+        (
+            select min(week_start_date) from quality.lookback_coverage
+            where week_start_date > (
+                select max(week_start_date) from quality.lookback_coverage
+                where days_covered < days_in_lookback
+            )
+        ) as first_covered_week
+    from quality.lookback_coverage
+    where
+        days_covered < days_in_lookback
+        and not (select allow_incomplete from intermediate.int_run_window)
+    group by week_start_date, iso_week
+    order by week_start_date
+"""
+
+
+def _warnings(path: Path) -> list[str]:
+    texts = {
+        "empty_file": "Raw file {subject} ({source_name}) holds no row",
+        "unknown_value_prop": "Value prop {subject} is not in the catalogue ({row_count:,} rows)",
+        "orphan_taps": "{row_count:,} taps have no print, see `from quality.run_warnings`",
+        "short_lookback": "The lookback of {subject} begins before the data does: {source_name}"
+        " covers {row_count} days of it",
+        "schema_drift": "Unknown field in {source_name}: {subject} ({row_count:,} rows)",
+    }
+    query = """
+        select
+            rule,
+            source_name,
+            -- One for each week and value prop would be too many to read.
+            case when rule <> 'orphan_taps' then subject end as subject,
+            cast(sum(row_count) as bigint) as row_count
+        from quality.run_warnings
+        group by all
+        order by all
+    """
+    found = database.rows(path, query)
+    return [texts[row["rule"]].format(**row) for row in found]
+
+
+def _listed(days: list[str]) -> str:
+    shown = ", ".join(days[:7])
+    return shown if len(days) <= 7 else f"{shown} and {len(days) - 7} more"

@@ -1,0 +1,213 @@
+"""Load a store: the parsed raw files, as another engine than DuckDB reads them.
+
+    store/
+      raw_files.parquet               which files there are, one row a file; replaced last
+      prints/<file_key>.parquet       the valid rows of one, with file_key and line_number
+      row_counts/<file_key>.parquet   how many it has by day, value prop and judgement; likewise
+                                      rejected_lines/ and unusual_lines/, empty where it has none
+      .unfinished/                    of the load under way; swept by the next one
+
+A file_key names the parser, the source and the content, so a file is never changed. Readers take
+the files that the list names and no others: until the list is replaced they see the old ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import duckdb
+
+from value_props import database
+from value_props.database import literal
+from value_props.errors import ExitCode, ValuePropsError
+from value_props.files import remove_tree, sync
+from value_props.ingest import Inventory, RawFile, Trust
+from value_props.ingest.find import SOURCES
+from value_props.ingest.keep import ParsedFiles, parser_version
+from value_props.ingest.stage import SHARED, rows_query, shared_query, stage
+from value_props.logs import step
+from value_props.publish.lock import exclusive
+from value_props.publish.out_path import REPORT, OutPath, edition_at
+from value_props.record import history
+from value_props.run import build
+from value_props.run.request import Request, Run
+
+LIST = "raw_files.parquet"
+_FILE_NAME = re.compile(rf"[0-9a-f]+_({'|'.join(SOURCES)})_[0-9a-f]{{64}}\.parquet")
+_LIST_QUERY = """
+    select *, {version} || '_' || source_name || '_' || content_sha256 as file_key
+    from raw.files
+    order by source_name, file_number
+"""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load did.
+
+    Args:
+        files: raw files that the store holds now.
+        written: of these, those that it did not hold before.
+        removed: raw files that it holds no more.
+        warnings: of the raw files, a sentence each.
+    """
+
+    files: int
+    written: int
+    removed: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of a store."""
+
+    root: Path
+
+    @property
+    def unfinished(self) -> Path:
+        """Where files are written before they get their names; readers do not look there."""
+        return self.root / ".unfinished"
+
+    @property
+    def lock(self) -> Path:
+        """The lock file: runs of several out paths may load one store."""
+        return self.root / ".lock"
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises:
+            ValuePropsError: they can't be made, or hold what no load wrote.
+        """
+        try:
+            for folder in self._folders():
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._refused(f"the folder cannot be made ({error.strerror})") from error
+        for path in self._files():
+            if not _FILE_NAME.fullmatch(path.name):
+                raise ValuePropsError(
+                    f"no load wrote {path}, and readers would take it for rows",
+                    f"Store {self.root}",
+                    "Move the file out of the store, or name another folder in --to",
+                )
+
+    def fill(self, inventory: Inventory, trust: Trust) -> Loaded:
+        """Export what was read of the raw files. Call it under the lock.
+
+        Args:
+            inventory: of those that the store is to hold.
+            trust: under NOTHING files are written again that are there already.
+        """
+        remove_tree(self.unfinished)
+        self.unfinished.mkdir()
+        with database.opened(None) as connection:
+            stage(connection, inventory)
+            exports = {
+                path: query
+                for file in inventory.files
+                for path, query in self._exports(file).items()
+            }
+            new = [path for path in exports if trust == Trust.NOTHING or not path.exists()]
+            for path in new:
+                self._write(connection, exports[path], path)
+            # What the list names has to be on the disk before the list is.
+            for folder in self._folders():
+                sync(folder)
+            version = literal(parser_version())
+            self._write(connection, _LIST_QUERY.format(version=version), self.root / LIST)
+            sync(self.root)
+        old = [path for path in self._files() if path not in exports]
+        for path in old:
+            path.unlink()
+        remove_tree(self.unfinished)
+        return Loaded(len(inventory.files), _count_keys(new), _count_keys(old))
+
+    def _exports(self, file: RawFile) -> dict[Path, str]:
+        """Which files the store holds of a raw file, and the query that each is made by."""
+        source = file.found.source_name
+        key = f"{parser_version()}_{source}_{file.facts.content_sha256}"
+        queries = {source: rows_query(source, [file])} | {
+            view: shared_query(view, source, [file]) for view in SHARED
+        }
+        return {
+            self.root / folder / f"{key}.parquet": (
+                f"select {literal(key)} as file_key, * exclude (file_number) from ({query})"  # nosec B608
+            )
+            for folder, query in queries.items()
+        }
+
+    def _folders(self) -> list[Path]:
+        return [self.root / name for name in (*SOURCES, *SHARED)]
+
+    def _files(self) -> list[Path]:
+        """What readers find; they skip hidden files."""
+        found = [path for folder in self._folders() for path in folder.iterdir()]
+        return [path for path in found if not path.name.startswith(".")]
+
+    def _write(self, connection: duckdb.DuckDBPyConnection, query: str, target: Path) -> None:
+        draft = self.unfinished / target.name
+        connection.execute(f"copy ({query}) to {literal(draft)} (format parquet, compression zstd)")
+        draft.chmod(0o444)
+        sync(draft)
+        draft.replace(target)
+
+    def _refused(self, what: str) -> ValuePropsError:
+        return ValuePropsError(
+            what,
+            f"Store {self.root}",
+            "Name a folder that can be written in --to",
+        )
+
+
+@contextmanager
+def _exporting(store: Store) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        raise ValuePropsError(
+            f"the parsed files could not be exported ({error})",
+            f"Store {store.root}",
+            "See that the folder can be written and has room, and run again; what readers find"
+            " is whole",
+            ExitCode.NOT_PUBLISHED,
+        ) from error
+
+
+def _count_keys(files: Sequence[Path]) -> int:
+    """How many raw files they are of."""
+    return len({path.name for path in files})
+
+
+def load(request: Request, store: Store) -> Loaded:
+    """Find and parse the raw files as a build does, and bring the store to their state.
+
+    Raises:
+        ValuePropsError: the raw files or the store stop it; the store is as it was.
+    """
+    out = OutPath(request.out_path, edition_at(request.out_path) or REPORT)
+    out.prepare()
+    store.prepare()
+    run = Run(request, out.work)
+    with (
+        exclusive(out.lock, run.run_id),
+        exclusive(store.lock, run.run_id),
+        request.resources.in_force(out.work),
+    ):
+        history.settle(out)
+        out.sweep()
+        out.work.mkdir(parents=True)
+        try:
+            with request.raw.told():
+                inventory = build.ingest_raw_files(run, ParsedFiles(out.parsed))
+            with step("load", run.seconds) as fields, _exporting(store):
+                loaded = store.fill(inventory, request.trust)
+                fields.update(vars(loaded))
+        finally:
+            remove_tree(out.work)
+    return replace(loaded, warnings=tuple(run.warnings))
