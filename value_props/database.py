@@ -81,15 +81,17 @@ def carry_over_snapshots(published: Sequence[Path], database: Path) -> int:
     Returns:
         How many tables came over.
     """
-    for path in filter(Path.exists, published):
+    there = list(dict.fromkeys(path.resolve() for path in published if path.exists()))
+    for path in there:
         try:
             return _carry_over(path, database)
-        except duckdb.Error as error:
-            logger.warning(
-                "step=carry_over problem=%s cannot be read (%s); an earlier run's is taken",
-                path,
-                error,
-            )
+        except duckdb.Error:
+            logger.warning("step=carry_over problem=%s is damaged, and is not read", path)
+    if there:
+        logger.warning(
+            "step=carry_over problem=no snapshot comes over: snap_value_props tells of no earlier"
+            " build; all other tables are whole"
+        )
     return 0
 
 

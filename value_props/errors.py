@@ -71,7 +71,7 @@ def user_error_of(error: BaseException) -> ValuePropsError | None:
     if isinstance(error, ValuePropsError):
         return error
     if isinstance(error, OSError):
-        return _refused_by_system(error)
+        return refused_by_system(error)
     if type(error).__module__.partition(".")[0] in ("duckdb", "_duckdb"):
         text = " ".join(str(error).split())[:600]
         return ValuePropsError(text, "DuckDB", remedy_of(text))
@@ -93,11 +93,16 @@ def owners_of(path: Path) -> str:
             owner = place.stat().st_uid
         except OSError:
             continue
-        return f"{place} belongs to {_user(owner)}, and this is {_user(os.geteuid())}"
-    return f"this is {_user(os.geteuid())}"
+        return f"{place} belongs to the user {_user(owner)}, and {_this_user()}"
+    return _this_user()
 
 
-def _refused_by_system(error: OSError) -> ValuePropsError:
+def _this_user() -> str:
+    return f"this process runs as {_user(os.geteuid())}"
+
+
+def refused_by_system(error: OSError) -> ValuePropsError:
+    """What the system refuses, as the user is told it."""
     what = (error.strerror or str(error) or type(error).__name__).rstrip(".")
     remedy = "See that it is there and can be used, and run again; --debug shows more"
     path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
@@ -115,9 +120,9 @@ def _refused_by_system(error: OSError) -> ValuePropsError:
 
 def _user(number: int) -> str:
     try:
-        return pwd.getpwuid(number).pw_name
+        return f"'{pwd.getpwuid(number).pw_name}'"
     except KeyError:
-        return f"user {number}"
+        return str(number)
 
 
 def printable(text: str) -> str:

@@ -31,9 +31,17 @@ def sha256_of(path: Path) -> str:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder, if it is there."""
+    """Remove a folder, if it is there.
+
+    Raises:
+        OSError: it names the folder, and not, as the system does, a file in it without its path.
+    """
     if path.is_dir():
-        shutil.rmtree(path)
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            error.filename = str(path)
+            raise
 
 
 def remove(path: Path) -> None:

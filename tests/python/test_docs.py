@@ -191,7 +191,7 @@ def test_without_a_run_the_pages_say_what_is_missing(tmp_path: Path) -> None:
     site = write_docs(ROOT, OutPath(tmp_path / "out"), tmp_path / "site")
     assert set(site.missing) == {"report.html", "lineage.html"}
     for name in site.missing:
-        assert "run make build" in site.home.with_name(name).read_text(encoding="utf-8")
+        assert "run value-props build" in site.home.with_name(name).read_text(encoding="utf-8")
     home = site.home.read_text(encoding="utf-8")
     assert MART in home
     assert '"compiled_path": "target/compiled/' in home

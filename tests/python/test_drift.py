@@ -235,7 +235,7 @@ def test_steady_weeks_pass_and_a_jump_warns(project: Project) -> None:
     warnings = drift_warnings(project.database, project.run_id)
     assert len(warnings) == 5
     assert any(
-        warning.startswith("Drift: Rows of prints a day: 429; 6 earlier weeks make")
+        warning.startswith("Drift: Rows of prints a day: 429; usual range from the last 6 weeks:")
         for warning in warnings
     )
 

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from test_published import is_killed_at
 
-from value_props.database import literal
+from value_props.database import literal, parquet_rows
 from value_props.errors import ValuePropsError
 from value_props.files import remove_tree
 from value_props.publish.diff import changes
@@ -182,7 +182,7 @@ def test_diff_counts_by_key_and_column(tmp_path: Path) -> None:
         {"change": "changed", "column_name": "prior_views", "rows": 1},
     ]
     assert changes(out, "a", "a") == []
-    with pytest.raises(ValuePropsError, match="runs that are kept: a, b"):
+    with pytest.raises(ValuePropsError, match="runs that are kept: a"):
         changes(out, "a", "c")
 
 
@@ -255,3 +255,29 @@ def test_a_damaged_record_is_left_out_and_named(
     assert (str(path) in caplog.text) == (spoil != "another run")
     publish(out, "4")
     assert statuses(out)[-1] == ("4", "published")
+
+
+def test_a_record_of_a_later_version_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = OutPath(tmp_path / "out")
+    for run_id in "12":
+        publish(out, run_id)
+    plain = history.runs(out, 100)
+
+    def add_a_column(path: Path) -> None:
+        draft = tmp_path / "later.parquet"
+        duckdb.execute(
+            f"copy (select *, 1 as of_later from {parquet_rows([path])})"
+            f" to {literal(draft)} (format parquet)"
+        )
+        draft.replace(path)
+
+    for path in out.history.glob("*/*.parquet"):
+        add_a_column(path)
+    assert history.runs(out, 100) == plain
+    monkeypatch.setattr(history, "MOST_UNFOLDED", 1)
+    publish(out, "3")
+    for path in (out.cache / "history").iterdir():
+        add_a_column(path)
+    assert history.runs(out, 100)[1:] == plain

@@ -473,6 +473,10 @@ def history(out: Place, limit: int, is_json: bool) -> None:
         for run in runs
     ]
     _print_table("runs", table, is_always_table=True)
+    if not runs:
+        say(f"Nothing ran in {out.name} yet, or --out names another folder.")
+    elif current and all(run["run_id"] != current for run in runs):
+        say(f"Current is run {current}, which is none of these.")
     notes = records.forgotten(out_path)
     for run in runs:
         if run["problem"] and run["status"] == "failed":
@@ -564,13 +568,18 @@ def _exit_code_of_command(is_debug: bool) -> int:
             cli.main(standalone_mode=False)
         return int(ExitCode.PUBLISHED)
     except click.ClickException as error:
-        complain(error.ctx.get_usage() if isinstance(error, click.UsageError) and error.ctx else "")
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        complain(context.get_usage() if context else "")
         complain(f"Error: {error.format_message()}")
+        if context:
+            complain(f"`{context.command_path} --help` lists all options.")
+        complain(f"(exit {ExitCode.CANNOT_RUN:d})")
         return int(ExitCode.CANNOT_RUN)
     except click.exceptions.Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         complain("Interrupted. What was published before is as it was; run the command again.")
+        complain(f"(exit {ExitCode.CANNOT_RUN:d})")
         return int(ExitCode.CANNOT_RUN)
     except Exception as error:
         told = user_error_of(error)
@@ -704,11 +713,18 @@ def _print_summary(published: Any, out: Place) -> None:
     manifest_in = out.name if published.is_current else run
     for warning in manifest["warnings"]:
         say(f"Warning: {warning}.")
-    say(f"Published {_week(manifest)}.")
+    if any(warning.startswith("Drift: ") for warning in manifest["warnings"]):
+        say(
+            "Drift stops no run. If the raw files are wrong, correct them and build again, or go"
+            " back with `value-props rollback`."
+        )
+    say(f"{'Built' if published.kept_back else 'Published'} {_week(manifest)}.")
     say(
         f"Rows: {read:,} read, {kept:,} kept, {quarantined:,} quarantined;"
         f" {manifest['rows_in_mart']:,} in the mart."
     )
+    if quarantined:
+        say(f"  `from quality.quarantined_rows` in {DATABASE} has the reason of each.")
     files = Counter(output["name"].partition("/")[0] for output in manifest["outputs"])
     for name, count in files.items():
         say(f"  {files_in}/{name}{f' ({count} files)' if count > 1 else ''}")
@@ -721,8 +737,8 @@ def _print_summary(published: Any, out: Place) -> None:
         say("This is sample data, made up by `value-props sample`.")
     if published.kept_back:
         say(
-            f"{published.kept_back}, so this run is kept but is not current;"
-            " --make-current would make it so."
+            f"{published.kept_back}, so this run is kept but is not published. To publish it, add"
+            " --make-current to the command."
         )
 
 
@@ -752,11 +768,14 @@ def _print_table(title: str, rows: list[dict[str, Any]], *, is_always_table: boo
         say()
         return
     table = Table(title=title, title_justify="left")
-    for name in rows[0]:
-        table.add_column(name, overflow="fold")
+    for number, name in enumerate(rows[0]):
+        # The first tells the row apart, and is copied.
+        table.add_column(name, overflow="fold", no_wrap=number == 0)
     for row in rows:
         # As Text, which has no markup: a value may look like some.
         table.add_row(
             *(Text("" if value is None else printable(str(value))) for value in row.values())
         )
-    Console(width=max(100, Console().width)).print(table)
+    terminal = Console()
+    # In a file or a pipe a line may have any length.
+    Console(width=max(100, terminal.width) if terminal.is_terminal else 10_000).print(table)

@@ -32,7 +32,7 @@ STAND_IN = """<!doctype html>
 </html>
 """
 TITLES = ("<title>dbt Docs</title>", "<title>value-props: docs</title>")
-NO_RUN = "No run is published yet: run `make build`, then `make docs`."
+NO_RUN = "No run is published yet: run `value-props build`, then `value-props docs`."
 NO_COLIBRI = "dbt-colibri, which draws this page, is not installed: run `make docs`."
 
 

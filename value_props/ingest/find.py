@@ -142,10 +142,16 @@ def find_raw_files(raw_path: Path) -> list[FoundFile]:
     """
     if not raw_path.is_dir():
         raise ValuePropsError(
-            "there is no such folder",
-            f"Raw path {raw_path}",
-            "Name the folder that holds the raw files, or write sample data with"
-            f" `value-props sample --out {raw_path}`",
+            *(
+                ("it is a file", f"Raw path {raw_path}", "Name the folder that holds the file")
+                if raw_path.exists()
+                else (
+                    "there is no such folder",
+                    f"Raw path {raw_path}",
+                    "Name the folder that holds the raw files, or write sample data with"
+                    f" `value-props sample --out {raw_path}`",
+                )
+            )
         )
     folder = raw_path.absolute()
     names = sorted(path.name for path in raw_path.iterdir())

@@ -75,7 +75,7 @@ class Delivery:
 
     Args:
         variable: the environment variable that names the receiver.
-        receiver: scheme and host of its URL, the rest of which is secret; empty for no URL.
+        receiver: scheme, host and port of its URL, the rest of which is secret; empty for no URL.
         fault: why it did not take the alert; None where it did.
     """
 
@@ -232,7 +232,7 @@ class _Post(threading.Thread):
                 self.fault = None if is_taken else f"status {answer.status_code}"
         except Exception as error:
             # Its text holds the URL.
-            self.fault = type(error).__name__
+            self.fault = fault_of(error)
 
 
 def _send(posts: list[_Post]) -> list[Delivery]:
@@ -252,13 +252,20 @@ def _is_of_another_thread(record: logging.LogRecord) -> bool:
     return record.threadName != _THREAD_NAME
 
 
+def fault_of(error: Exception) -> str:
+    """Why a request failed, without its text, which may quote the URL."""
+    is_silent = isinstance(error, requests.ConnectionError | requests.Timeout | TimeoutError)
+    return f"it does not answer ({type(error).__name__})" if is_silent else type(error).__name__
+
+
 def receiver_of(url: str) -> str:
-    """Scheme and host of a URL, or an empty text if it is no http or https URL."""
+    """Scheme, host and port of a URL, or an empty text if it is no http or https URL."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return ""
     # What is no name of a host may be a secret at a wrong place.
     is_url = parts.scheme in ("http", "https") and re.fullmatch(r"[\w.:-]+", host)
-    return f"{parts.scheme}://{host}" if is_url else ""
+    return f"{parts.scheme}://{host}{port}" if is_url else ""

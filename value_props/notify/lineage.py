@@ -89,13 +89,13 @@ def emit(run: DbtRun, environ: Mapping[str, str] = os.environ) -> int:
         )
         told = json.loads(answer.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
-        _warn(f"the receiver did not take them within {DEADLINE_SECONDS:.0f} seconds")
+        _warn(f"no event was sent: no answer within {DEADLINE_SECONDS:.0f} seconds")
         return 0
     except (OSError, ValueError, IndexError, subprocess.CalledProcessError) as error:
-        _warn(f"{type(error).__name__} while they were made")
+        _warn(f"no event was sent: {type(error).__name__} while they were made")
         return 0
     if told["problem"]:
-        _warn(told["problem"])
+        _warn(f"not all events were sent: {told['problem']}")
     return int(told["sent"])
 
 
@@ -108,4 +108,4 @@ def _has_file(folder: str) -> bool:
 
 
 def _warn(problem: str) -> None:
-    logger.warning("step=lineage problem=not all events were sent (%s)", problem)
+    logger.warning("step=lineage problem=%s", problem)

@@ -15,7 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from value_props.files import sync
 from value_props.logs import logger
-from value_props.notify.alerts import receiver_of
+from value_props.notify.alerts import fault_of, receiver_of
 
 PUSHGATEWAY = "VALUE_PROPS_PUSHGATEWAY"
 PUSH_SECONDS = 10.0
@@ -97,10 +97,9 @@ def push(text: str, environ: Mapping[str, str]) -> None:
         # The text of an error may quote the URL; only an HTTP status is told.
         status = error.response.status_code if isinstance(error, requests.HTTPError) else None
         logger.warning(
-            "step=push problem=the metrics were not pushed target=%s error=%s%s",
+            "step=push target=%s problem=the metrics were not pushed: %s",
             receiver,
-            type(error).__name__,
-            f" http_status={status}" if status else "",
+            f"status {status}" if status else fault_of(error),
         )
     else:
         logger.info("step=push target=%s", receiver)

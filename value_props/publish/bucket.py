@@ -267,7 +267,7 @@ class Bucket:
                 "Rename or remove the object: a part of its name is empty or a dot",
             ) from None
         except (BaseError, OSError) as error:
-            cause, remedy = _cause_of(str(error))
+            cause, remedy = _cause_of(str(error), self.address.partition(":")[0])
             raise self._error(f"could not {what}: {cause}", remedy) from None
 
     def _error(self, what: str, remedy: str) -> ValuePropsError:
@@ -499,23 +499,24 @@ def _masked(address: str) -> str:
     return re.sub(r"[?#].*", "?…", re.sub(r"//.*@", "//…@", address, flags=re.DOTALL))
 
 
-def _cause_of(text: str) -> tuple[str, str]:
+def _cause_of(text: str, scheme: str) -> tuple[str, str]:
     """What went wrong, and what to do about it, from the code in a store's answer."""
+    variables = {"s3": "AWS_*", "gs": "GOOGLE_*", "az": "AZURE_*"}[scheme]
     status, code = _STATUS.search(text), _CODE.search(text)
     name = next(filter(None, code.groups()), "") if code else ""
     told = f" ({name or status[1]})" if status else ""
     if _NO_CREDENTIALS.search(text):
         return (
             "no credentials were found, in the environment or of this machine",
-            "Set AWS_*, GOOGLE_* or AZURE_* as the provider documents them",
+            f"Set {variables} as the provider documents them",
         )
     if name == "NoSuchBucket" or (status and status[1] == "404"):
         return f"{NO_BUCKET}{told}", NAME_A_BUCKET
     if status and status[1] in ("401", "403"):
         return (
             f"the credentials are refused{told}",
-            "See that AWS_*, GOOGLE_* or AZURE_* in the environment are those of a user that may"
-            " read and write it",
+            f"See that {variables} in the environment are those of a user that may read and write"
+            " it",
         )
     if status and status[1] == "301":
         return f"it is in another region{told}", "Name its region in AWS_REGION"

@@ -33,7 +33,7 @@ def exclusive(lock_path: Path, run_id: str) -> Iterator[None]:
             raise RefusedError(
                 f"another run holds the lock: {_holder(descriptor)}",
                 f"Lock {lock_path}",
-                "Wait until it is over and run again",
+                "Wait until it is over, or end its process, and run again; the lock ends with it",
                 ExitCode.LOCKED,
             ) from error
         os.ftruncate(descriptor, 0)

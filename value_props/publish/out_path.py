@@ -187,10 +187,12 @@ class OutPath:
             ValuePropsError: it names the runs that are.
         """
         if run_id not in self.run_ids():
+            current = self.current_run_id()
+            kept = [f"{name} (current)" if name == current else name for name in self.run_ids()]
             raise ValuePropsError(
                 f"there is no run '{run_id}'",
                 f"Out path {self.root}",
-                f"The runs that are kept: {', '.join(self.run_ids()) or 'none'}",
+                f"The runs that are kept: {', '.join(kept) or 'none'}",
             )
 
     def manifest_of(self, run_id: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from value_props.errors import ValuePropsError
+from value_props.errors import ValuePropsError, refused_by_system
 from value_props.parameters import folder_of
 from value_props.publish.out_path import METRICS
 
@@ -105,10 +105,11 @@ class Place:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 found = mirror(self.bucket, is_raw_file, self.folder)
         except OSError as error:
+            told = refused_by_system(error)
             raise ValuePropsError(
-                f"the raw files cannot be kept there ({error.strerror})",
+                f"the raw files cannot be kept there ({told.what})",
                 f"Cache {cache_root()}",
-                f"Free some room, or name another folder in {CACHE}",
+                f"{told.remedy}; or name another folder in {CACHE}",
             ) from error
         for source in SOURCES:
             if not any(PATTERNS[source].fullmatch(entry.name) for entry in found):

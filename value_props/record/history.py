@@ -242,7 +242,7 @@ def run_before(out: OutPath) -> str:
             f"Out path {out.root}",
             f"Name one of these runs in --to: {', '.join(others)}"
             if others
-            else "Run `value-props build` to publish again",
+            else "Correct the raw files, and run `value-props build`",
         )
     return older[-1]
 
@@ -322,7 +322,7 @@ def _load(
         if folded:
             kept = parquet_rows([cache / f"{table.name}.parquet"])
             connection.execute(
-                f"insert into {table.path} by name from {kept}"  # nosec B608
+                f"insert into {table.path} by name select {_columns(table)} from {kept}"  # nosec B608
                 " where run_id in (select folded.run_id from folded) order by run_id"
             )
         insert = f"insert into {table.path} by name from {{rows}} order by run_id"
@@ -340,7 +340,9 @@ def _folded(connection: duckdb.DuckDBPyConnection, cache: Path) -> set[str]:
     try:
         for table in TABLES:
             path = parquet_rows([cache / f"{table.name}.parquet"])
-            connection.execute(f"select count(columns(*)) from {path}")  # nosec B608
+            connection.execute(
+                f"select count(columns(*)) from (select {_columns(table)} from {path})"  # nosec B608
+            )
         path = parquet_rows([cache / f"{RUNS.name}.parquet"])
         found = connection.execute(f"select run_id from {path}").fetchall()  # nosec B608
     except duckdb.Error:
@@ -361,6 +363,10 @@ def _fold(connection: duckdb.DuckDBPyConnection, out: OutPath, cache: Path) -> N
     draft.rename(cache)
 
 
+def _columns(table: Table) -> str:
+    return ", ".join(column.name for column in table.columns)
+
+
 def _over_records(
     connection: duckdb.DuckDBPyConnection, folders: Sequence[Path], table: Table, statement: str
 ) -> list[tuple[Any, ...]]:
@@ -373,11 +379,11 @@ def _over_records(
         statement: SQL, with {rows} where the rows stand.
     """
 
-    def run(files: Sequence[Path]) -> list[tuple[Any, ...]]:
+    def run(files: Sequence[Path], columns: str = "*") -> list[tuple[Any, ...]]:
         runs = ", ".join(literal(path.parent.name) for path in files)
         # A file that was put in the place of another tells of another run.
         rows = (
-            f"(select * from {parquet_rows(files, is_by_name=True)}"  # nosec B608
+            f"(select {columns} from {parquet_rows(files, is_by_name=True)}"  # nosec B608
             f" where run_id = [{runs}][cast(file_index + 1 as bigint)])"
         )
         return connection.execute(statement.format(rows=rows)).fetchall()
@@ -388,10 +394,17 @@ def _over_records(
     except duckdb.Error:
         found = []
         for path in paths:
-            try:
-                found.extend(run([path]))
-            except duckdb.Error:
-                logger.warning("step=history problem=%s is damaged, and is left out", path)
+            # A later version may have written columns that are not known here.
+            for columns in ("*", _columns(table)):
+                with suppress(duckdb.Error):
+                    found.extend(run([path], columns))
+                    break
+            else:
+                logger.warning(
+                    "step=history problem=%s is damaged, so the history does without it; what is"
+                    " published is not touched. Remove the file, and this warning ends",
+                    path,
+                )
         return found
 
 

@@ -246,7 +246,9 @@ def of_run(out: OutPath, run_id: str | None) -> dict[str, Any]:
         raise ValuePropsError(
             f"there is no report of {f'run {run_id}' if run_id else 'any run'}",
             f"Out path {out.root}",
-            "`value-props history` lists the runs; one that was killed has no report",
+            "`value-props history` lists the runs; one that was killed has no report"
+            if out.history.is_dir()
+            else "Nothing ran there yet: check --out, or run `value-props build`",
         )
     return found
 

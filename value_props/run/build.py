@@ -232,7 +232,7 @@ def _build_and_judge(run: Run, out: OutPath) -> Verdict:
         verdict = judge(run.outcomes, run.database, needs_lookbacks=out.edition == BACKFILL)
         dbt.refuse_left_out(run.outcomes)
         run.warnings.extend(verdict.warnings)
-        fields.update(problems=len(verdict.problems), warnings=len(verdict.warnings))
+        fields.update(problems=len(verdict.problems), warnings=len(run.warnings))
     return verdict
 
 
@@ -408,14 +408,14 @@ def _unpublished() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        is_foreseen = user_error_of(error) is not None
-        cause = error if is_foreseen else f"unexpected {type(error).__name__}: {error}"
+        told = user_error_of(error)
+        cause = f"{told.where}: {told.what}" if told else f"{type(error).__name__}: {error}"
         raise ValuePropsError(
             f"the run passed, but its files could not be published ({cause}); those that were"
             " published before are as they were",
             "Publishing",
-            "See that the out path can be written and has room, and run again"
-            if is_foreseen
+            told.remedy
+            if told
             else "Run again with --debug, and report what it shows as a fault of value-props",
             ExitCode.NOT_PUBLISHED,
         ) from error

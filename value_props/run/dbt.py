@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from value_props import __version__
-from value_props.errors import ValuePropsError, remedy_of
+from value_props.errors import ValuePropsError, refused_by_system, remedy_of
 from value_props.record.facts import NodeOutcome
 from value_props.resources import environment, resolve
 
@@ -155,11 +155,10 @@ class Dbt:
         if isinstance(outcome.exception, KeyboardInterrupt):
             raise outcome.exception
         if outcome.result is None:
-            raise ValuePropsError(
-                f"dbt could not start: {outcome.exception}",
-                f"Project {self.project}",
-                remedy_of(str(outcome.exception)),
-            ) from outcome.exception
+            fault = outcome.exception
+            raise (isinstance(fault, OSError) and refused_by_system(fault)) or ValuePropsError(
+                f"dbt could not start: {fault}", f"Project {self.project}", remedy_of(str(fault))
+            ) from fault
         return outcome.result
 
     def _flags(self) -> list[str]:

@@ -28,9 +28,9 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             raw = place_of(raw_path, "raw")
             with raw.told():
                 raw.mirrored()
+                inventory = ingest(raw.folder, ParsedFiles(Path(parsed_path)), Trust(trust))
                 if ignored := ignored_names(raw.names()):
                     logger.warning(ignored_sentence(ignored))
-                inventory = ingest(raw.folder, ParsedFiles(Path(parsed_path)), Trust(trust))
             with conn.cursor() as cursor:
                 stage(cursor, inventory)
             return len(inventory.files)

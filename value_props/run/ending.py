@@ -29,7 +29,8 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
         yield
     except BaseException as fault:
         error = user_error_of(fault) or fault
-        logger.info("step=failed error=%s", _said(error))
+        # The terminal gets it at the end, as a paragraph.
+        logger.debug("step=failed error=%s", _said(error))
         ended = _ended_by(error)
         with log_and_continue("ending"):
             history.note_end(out, ended)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from value_props.errors import ExitCode, ValuePropsError
+from value_props.errors import ExitCode, ValuePropsError, user_error_of
 from value_props.files import remove_tree
 from value_props.ingest import Trust
 from value_props.ingest.keep import ParsedFiles
@@ -126,10 +126,12 @@ def _not_all_removed() -> Iterator[None]:
     try:
         yield
     except (OSError, KeyError, ValuePropsError) as error:
+        told = user_error_of(error)
+        cause = f"{told.where}: {told.what}" if told else f"a manifest lacks {error}"
         raise ValuePropsError(
-            f"what is published is without the users, but not all that is older could be removed"
-            f" ({error})",
+            "what is published is without the users, but older files, which may hold them, could"
+            f" not all be removed ({cause})",
             "Forgetting",
-            "Fix what it names, and run again",
+            told.remedy if told else "Remove the run of that manifest, and run again",
             ExitCode.NOT_PUBLISHED,
         ) from error

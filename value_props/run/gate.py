@@ -84,9 +84,14 @@ def refuse_errors(outcomes: Sequence[NodeOutcome]) -> None:
 
 
 def _test_sentence(outcome: NodeOutcome) -> str:
-    rows = f"{outcome.failures:,} row{'' if outcome.failures == 1 else 's'}"
     look = f", see `from {outcome.table}`" if outcome.table and outcome.kind == "test" else ""
-    return f"Test {outcome.name}: {rows}{look}"
+    meaning = " ".join(outcome.description.split()).rstrip(".")
+    rule = f". The rule: {meaning}" if meaning else ""
+    return f"Test {outcome.name}: {_rows(outcome.failures)}{look}{rule}"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 # Of a build, and of a backfill.
@@ -97,13 +102,32 @@ def _high_rates(path: Path) -> list[str]:
     return [
         f"Source {row['source_name']}: {row['rows_bad']:,} of {row['rows_read']:,} rows are"
         f" quarantined ({row['quarantine_rate']:.2%}, and"
-        f" {float(row['max_quarantine_rate']):.2%} is allowed). They are in the table"
-        " quality.quarantined_rows, each with its file, line and reason. Have the files corrected,"
+        f" {float(row['max_quarantine_rate']):.2%} is allowed): {row['reasons']}. They are in the"
+        " table quality.quarantined_rows, each with its file and line. Have the files corrected,"
         " or raise --max-quarantine-rate"
-        for row in database.rows(
-            path, "select * from quality.quarantine_rates where is_too_high order by all"
-        )
+        for row in database.rows(path, _HIGH_RATES)
     ]
+
+
+_HIGH_RATES = """
+    select rates.*, reasons.reasons
+    from quality.quarantine_rates as rates
+    inner join (
+        select
+            source_name,
+            string_agg(
+                quarantine_reason || ' ' || row_count, ', ' order by row_count desc
+            ) as reasons
+        from (
+            select source_name, quarantine_reason, count(*) as row_count
+            from quality.quarantined_rows
+            group by all
+        )
+        group by source_name
+    ) as reasons using (source_name)
+    where rates.is_too_high
+    order by rates.source_name
+"""
 
 
 def _missing(path: Path, severity: str) -> list[str]:
@@ -184,11 +208,12 @@ _SHORT_LOOKBACKS = """
 def _warnings(path: Path) -> list[str]:
     texts = {
         "empty_file": "Raw file {subject} ({source_name}) holds no row",
-        "unknown_value_prop": "Value prop {subject} is not in the catalogue ({row_count:,} rows)",
+        "unknown_value_prop": "Value prop '{subject}' is not in the catalogue"
+        " seeds/value_props.csv ({rows})",
         "orphan_taps": "{row_count:,} taps have no print, see `from quality.run_warnings`",
         "short_lookback": "The lookback of {subject} begins before the data does: {source_name}"
         " covers {row_count} days of it",
-        "schema_drift": "Unknown field in {source_name}: {subject} ({row_count:,} rows)",
+        "schema_drift": "Unknown field in {source_name}: {subject} ({rows})",
     }
     query = """
         select
@@ -202,7 +227,7 @@ def _warnings(path: Path) -> list[str]:
         order by all
     """
     found = database.rows(path, query)
-    return [texts[row["rule"]].format(**row) for row in found]
+    return [texts[row["rule"]].format(**row, rows=_rows(row["row_count"])) for row in found]
 
 
 def _listed(days: list[str]) -> str:

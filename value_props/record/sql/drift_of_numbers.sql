@@ -220,7 +220,7 @@ select
         when highest is null
             then format('; too few earlier weeks to compare with ({})', weeks_compared)
         else format(
-            '; {} earlier weeks make ' || pattern || ' to ' || pattern || ' usual',
+            '; usual range from the last {} weeks: ' || pattern || ' to ' || pattern,
             weeks_compared, factor * lowest, factor * highest
         )
     end as message
