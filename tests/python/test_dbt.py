@@ -142,3 +142,15 @@ def test_freshness_is_measured_against_the_cut_off(tmp_path: Path) -> None:
         "2020-11-29": {**others, "taps": "warn"},
         "2020-11-28": {**others, "taps": "error"},
     }
+
+
+def test_where_raw_files_cannot_be_read_no_model_is_built_over_old_rows(tmp_path: Path) -> None:
+    models = ("run", "--select", "+int_run_window")
+    assert dbt(tmp_path, *models).returncode == 0
+    answer = dbt(tmp_path, *models, raw=tmp_path / "nowhere")
+    assert answer.returncode == 1
+    assert f"Raw path {tmp_path / 'nowhere'}: there is no such folder" in answer.stdout
+    results = json.loads((tmp_path / "target" / "run_results.json").read_text(encoding="utf-8"))
+    statuses = Counter(result["status"] for result in results["results"])
+    assert set(statuses) == {"error", "skipped"}
+    assert statuses["error"] == 1
