@@ -5,7 +5,56 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def replacing(
+    path: Path, *, scratch: Path | None = None, mode: int | None = None
+) -> Iterator[Path]:
+    """Write a file so that readers, and whoever comes after a crash, find it whole or the old one.
+
+    Args:
+        path: of the file. It is as it was where the block fails.
+        scratch: folder of the same disk for what is not whole yet; by default that of the file.
+        mode: of the file; by default what the umask leaves.
+
+    Yields:
+        The path to write.
+    """
+    draft = (scratch or path.parent) / f".{path.name}.draft"
+    try:
+        yield draft
+        if mode is not None:
+            draft.chmod(mode)
+        sync(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def replace_text(
+    path: Path, text: str, *, scratch: Path | None = None, mode: int | None = None
+) -> None:
+    """Write a text as UTF-8; see replacing."""
+    with replacing(path, scratch=scratch, mode=mode) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file or folder in one step, and bring its new name to the disk."""
+    source.replace(target)
+    sync(target.parent)
+
+
+def lead(link: Path, target: Path) -> None:
+    """Have a symbolic link lead to a target, in one step, and bring that to the disk."""
+    draft = link.with_name(f".{link.name}.draft")
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(target)
+    move(draft, link)
 
 
 def files_under(folder: Path, name: str) -> list[str]:

@@ -166,6 +166,24 @@ def test_only_the_console_prints() -> None:
     assert printers - {"value_props/notify/lineage_events.py"} == {"value_props/cli/console.py"}
 
 
+def test_one_room_knows_how_files_are_replaced_and_removed() -> None:
+    def is_file_work(call: ast.Call) -> bool:
+        # A text is replaced by two arguments, a file by one.
+        is_rename = name_of(call) in ("rename", "replace") and len(call.args) == 1
+        return is_rename or name_of(call) in ("fsync", "rmtree", "file_digest")
+
+    found = {
+        named(path)
+        for path in files_of_project("value_props/*.py")
+        for call in calls_of(path)
+        if is_file_work(call) and isinstance(call.func, ast.Attribute)
+    }
+    # The second names thousands of parsed files and syncs their folder once; the third hashes by
+    # the MD5 that stores have.
+    exceptions = {"value_props/ingest/keep.py", "value_props/publish/bucket.py"}
+    assert found == {"value_props/files.py", *exceptions}
+
+
 def test_paths_and_switches_of_the_user_are_read_in_one_place() -> None:
     readers = {
         named(path)

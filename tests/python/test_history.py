@@ -190,7 +190,7 @@ def test_a_note_that_was_not_finished_is_no_run(tmp_path: Path) -> None:
     out = OutPath(tmp_path / "out")
     publish(out, "1")
     out.work.mkdir()
-    (out.work / f"{history.BEGUN}.draft").write_text(json.dumps({})[:1], encoding="utf-8")
+    (out.work / f".{history.BEGUN}.draft").write_text(json.dumps({})[:1], encoding="utf-8")
     publish(out, "2")
     assert statuses(out) == [("1", "published"), ("2", "published")]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 import socket
@@ -202,45 +201,6 @@ def test_a_run_that_is_not_made_current_leaves_what_is_published() -> None:
 def test_promtool_has_nothing_to_say_of_the_text(report: dict[str, Any]) -> None:
     result = promtool("check", "metrics", text=metrics.text_of(report, None))
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-
-
-def test_a_reader_finds_a_whole_file_at_any_moment(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.prom"
-    texts = ["value_props_a 1\n" * 20_000, "value_props_b 2\n" * 20_000]
-    umask = os.umask(0o077)
-    metrics.write(texts[0], path)
-    os.umask(umask)
-    # node-exporter runs as somebody else.
-    assert path.stat().st_mode & 0o777 == 0o644
-    is_over = threading.Event()
-
-    def rewrite() -> None:
-        for number in range(50):
-            metrics.write(texts[number % 2], path)
-        is_over.set()
-
-    writer = threading.Thread(target=rewrite)
-    writer.start()
-    while not is_over.is_set():
-        assert path.read_text(encoding="utf-8") in texts
-    writer.join()
-
-
-def test_a_file_that_cannot_be_replaced_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "metrics.prom"
-    metrics.write("old\n", path)
-
-    def fail(_: Path) -> None:
-        raise OSError("the disk is full")
-
-    monkeypatch.setattr(metrics, "sync", fail)
-    with pytest.raises(OSError, match="full"):
-        metrics.write("new\n", path)
-    assert path.read_text(encoding="utf-8") == "old\n"
-    # What node-exporter reads of the folder: it would tell a draft beside it as well.
-    assert list(tmp_path.glob("*.prom")) == [path]
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from typing import Any
 
 import duckdb
 
-from value_props.files import remove, remove_tree, sha256_of, sync
+from value_props.files import remove, remove_tree, replace_text, sha256_of, sync
 from value_props.ingest.find import SOURCES, FoundFile
 from value_props.ingest.read import PARTS, ROWS, ContentFacts, Draft, part_of
 from value_props.logs import logger
@@ -218,10 +218,7 @@ class ParsedFiles:
             for path, file in files.items()
             if max(map(int, file.stamp.split()[1:])) < settled_before
         }
-        target = self.folder / "inventory.json"
-        unfinished = target.with_name(target.name + UNFINISHED)
-        unfinished.write_text(json.dumps(inventory, sort_keys=True), encoding="utf-8")
-        unfinished.replace(target)
+        replace_text(self.folder / "inventory.json", json.dumps(inventory, sort_keys=True))
 
     def prune(self, used: Iterable[str]) -> None:
         """Remove the parsed files that neither a kept run nor the next one needs.

@@ -6,14 +6,12 @@ import datetime
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 import requests
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from value_props.files import sync
 from value_props.logs import logger
 from value_props.notify.alerts import fault_of, receiver_of
 
@@ -47,22 +45,6 @@ def text_of(report: Mapping[str, Any], shown_before: Mapping[str, Any] | None) -
     if shown is not None:
         _add_published(registry, shown)
     return generate_latest(registry).decode()
-
-
-def write(text: str, path: Path) -> None:
-    """Replace the file of the metrics in one step, readable for all.
-
-    There is one writer at a time: call it under the lock of the out path.
-
-    Raises:
-        OSError: it can't be written; the file is as it was.
-    """
-    # node-exporter reads what ends in .prom, so not this one.
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.chmod(0o644)
-    sync(draft)
-    draft.replace(path)
 
 
 def push(text: str, environ: Mapping[str, str]) -> None:

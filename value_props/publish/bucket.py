@@ -27,7 +27,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, InvalidPathError, 
 from obstore.store import ObjectStore, from_url
 
 from value_props.errors import ExitCode, RefusedError, ValuePropsError
-from value_props.files import sha256_of, sync
+from value_props.files import move, replace_text, sha256_of, sync
 from value_props.logs import logger
 from value_props.publish.lock import holder_of
 
@@ -188,7 +188,7 @@ class Bucket:
                     )
                 self._has_odd_etags.set()
         sync(draft)
-        draft.replace(target)
+        move(draft, target)
 
     def upload(self, files: Mapping[str, Path]) -> None:
         """Put files under names, several at a time; each object appears whole or not at all.
@@ -426,9 +426,7 @@ def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[E
         with alone:
             if entry:
                 known[entry.name] = entry.version
-            draft = inventory.with_suffix(".new")
-            draft.write_text(json.dumps(known), encoding="utf-8")
-            draft.replace(inventory)
+            replace_text(inventory, json.dumps(known))
 
     def fetch(entry: Entry) -> None:
         bucket.fetch(entry, folder / entry.name)

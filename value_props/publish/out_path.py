@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from value_props.errors import ExitCode, RefusedError, ValuePropsError, owners_of
-from value_props.files import remove_tree, sha256_of, sync
+from value_props.files import lead, move, remove_tree, sha256_of, sync
 
 DATABASE = "value_props.duckdb"
 PAGE = "report.html"
@@ -221,8 +221,7 @@ class OutPath:
             sync(path)
         sync(finished)
         self.runs.mkdir(exist_ok=True)
-        finished.rename(self.runs / run_id)
-        sync(self.runs)
+        move(finished, self.runs / run_id)
 
     def switch_to(self, run_id: str) -> None:
         """Make a passed run the current one, in one step."""
@@ -230,11 +229,7 @@ class OutPath:
             path = self.root / name
             if not path.is_symlink():
                 path.symlink_to(Path("current") / name)
-        link = self.root / f".current.{run_id}"
-        link.unlink(missing_ok=True)
-        link.symlink_to(Path("runs") / run_id)
-        link.replace(self.current)
-        sync(self.root)
+        lead(self.current, Path("runs") / run_id)
 
     def show_none(self) -> None:
         """Have the stable names show no run."""

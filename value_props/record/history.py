@@ -15,7 +15,6 @@ the next run settles what became of it. So each run that began is recorded once.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -27,7 +26,7 @@ import duckdb
 
 from value_props.database import WINDOW_QUERY, literal, opened, parquet_rows, rows_of
 from value_props.errors import ValuePropsError
-from value_props.files import remove_tree, sync
+from value_props.files import move, remove_tree, replace_text, sync
 from value_props.logs import logger
 from value_props.publish.lock import is_held
 from value_props.publish.out_path import ROLLED_BACK, OutPath
@@ -46,10 +45,7 @@ MOST_UNFOLDED = 30
 
 def begin(out: OutPath, begun: Begun) -> None:
     """Leave a note of a run in its work folder. Call it under the lock, after settle."""
-    draft = out.work / f"{BEGUN}.draft"
-    draft.write_bytes(json.dumps(asdict(begun)).encode() + b"\n" + b" " * NOTE_BYTES)
-    sync(draft)
-    draft.rename(out.work / BEGUN)
+    replace_text(out.work / BEGUN, json.dumps(asdict(begun)) + "\n" + " " * NOTE_BYTES)
 
 
 def note_end(out: OutPath, ended: Ended) -> None:
@@ -59,13 +55,13 @@ def note_end(out: OutPath, ended: Ended) -> None:
     """
     problem = (ended.problem or "")[:PROBLEM_LENGTH]
     text = json.dumps(asdict(replace(ended, problem=problem or None))).encode()
-    with (out.work / BEGUN).open("r+b") as note:
+    path = out.work / BEGUN
+    with path.open("r+b") as note:
         note.readline()
         # Between a read and a write a file has to be told where it is.
         note.seek(note.tell())
         note.write(text.ljust(NOTE_BYTES))
-        note.flush()
-        os.fsync(note.fileno())
+    sync(path)
 
 
 def _unsettled(out: OutPath) -> tuple[Begun, Ended] | None:
@@ -128,8 +124,7 @@ def stage(
 def commit(out: OutPath, run_id: str) -> None:
     """Make the staged record part of the history, in one step."""
     out.history.mkdir(exist_ok=True)
-    (out.work / RECORD).rename(out.history / run_id)
-    sync(out.history)
+    move(out.work / RECORD, out.history / run_id)
 
 
 def is_recorded(out: OutPath, run_id: str) -> bool:
@@ -182,11 +177,7 @@ def note_forgotten(out: OutPath, run_id: str | None, facts: Mapping[str, Any]) -
     folders = [out.history / run_id] if run_id else _folders(out)[-1:]
     for folder in folders:
         notes = [*_notes_of(folder), dict(facts)]
-        draft = out.root / f".{FORGOTTEN}"
-        draft.write_text(json.dumps(notes, indent=2), encoding="utf-8")
-        sync(draft)
-        draft.replace(folder / FORGOTTEN)
-        sync(folder)
+        replace_text(folder / FORGOTTEN, json.dumps(notes, indent=2), scratch=out.root)
 
 
 def forgotten(out: OutPath) -> dict[str, list[dict[str, Any]]]:
@@ -360,7 +351,7 @@ def _fold(connection: duckdb.DuckDBPyConnection, out: OutPath, cache: Path) -> N
         connection.execute(f"copy {table.path} to {path} (format parquet)")
     remove_tree(cache)
     cache.parent.mkdir(exist_ok=True)
-    draft.rename(cache)
+    move(draft, cache)
 
 
 def _columns(table: Table) -> str:

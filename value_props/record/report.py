@@ -15,6 +15,7 @@ import duckdb
 
 from value_props.database import WINDOW_QUERY, literal, opened, rows_of
 from value_props.errors import ValuePropsError, printable
+from value_props.files import replace_text, replacing
 from value_props.publish.out_path import TEXTS_REMOVED, OutPath
 from value_props.record.facts import Begun, Ended, NodeOutcome, utc_now
 
@@ -159,15 +160,9 @@ def write(report: Mapping[str, Any], folder: Path, scratch: Path) -> None:
         scratch: a folder of the same disk for what is not whole yet.
     """
     text = json.dumps(report, indent=2, ensure_ascii=False)
-    draft = scratch / "draft"
-    try:
-        draft.write_text(text + "\n", encoding="utf-8")
-        draft.rename(folder / JSON_NAME)
+    replace_text(folder / JSON_NAME, text + "\n", scratch=scratch)
+    with replacing(folder / PARQUET_NAME, scratch=scratch) as draft:
         _write_parquet(report, draft)
-        draft.rename(folder / PARQUET_NAME)
-    finally:
-        # Of a full disk: half a report is none.
-        draft.unlink(missing_ok=True)
 
 
 def remove_texts(out: OutPath, besides: Collection[str]) -> int:

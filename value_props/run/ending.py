@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from value_props.errors import ExitCode, ValuePropsError, user_error_of
-from value_props.files import remove, remove_tree
+from value_props.files import move, remove, remove_tree, replace_text
 from value_props.logs import log_and_continue, logger, step
 from value_props.notify import alerts, lineage, metrics
 from value_props.publish.out_path import DATABASE, METRICS, PAGE, REPORT, OutPath
@@ -40,8 +40,8 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
             files = out.work / "files"
             for name in out.edition.exports:
                 remove(files / name)
-            files.rename(out.last_run)
-            (out.work / "run.log").rename(out.last_run / "run.log")
+            move(files, out.last_run)
+            move(out.work / "run.log", out.last_run / "run.log")
             report.remove_texts(out, besides=report.runs_with_files(out))
             remove_tree(out.work)
         if error is fault:
@@ -163,9 +163,9 @@ def leave_metrics(run: Run, out: OutPath, shown_before: Mapping[str, Any] | None
         return
     with log_and_continue("ending"):
         run.metrics = metrics.text_of(run.report, shown_before)
-        metrics.write(run.metrics, out.root / METRICS)
+        _write_metrics(run.metrics, out.root)
         if run.problems:
-            metrics.write(run.metrics, out.last_run / METRICS)
+            _write_metrics(run.metrics, out.last_run)
 
 
 def tell_metrics_of_rollback(out: OutPath) -> None:
@@ -176,7 +176,12 @@ def tell_metrics_of_rollback(out: OutPath) -> None:
     # What it made current is not so any more, or is told by the second report.
     ended = {**last, "run": {**last["run"], "is_made_current": False}}
     with log_and_continue("ending"):
-        metrics.write(metrics.text_of(ended, report.shown(out)), out.root / METRICS)
+        _write_metrics(metrics.text_of(ended, report.shown(out)), out.root)
+
+
+def _write_metrics(text: str, folder: Path) -> None:
+    # node-exporter, which may be another user's, reads what ends in .prom.
+    replace_text(folder / METRICS, text, mode=0o644)
 
 
 def tell(run: Run, out: OutPath, status_before: str | None) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from value_props.errors import ValuePropsError
+from value_props.files import move
 
 HUB = "https://hub.getdbt.com/"
 TIMEOUT_SECONDS = 3
@@ -124,8 +125,8 @@ def _replace_packages(project: Path, filled: Path) -> None:
     if installed.is_symlink():
         installed.unlink()
     elif installed.exists():
-        installed.rename(filled.parent / "old")
-    filled.rename(installed)
+        move(installed, filled.parent / "old")
+    move(filled, installed)
 
 
 def _contents_of(folder: Path) -> dict[Path, bytes]:

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import duckdb
 
-from value_props.files import sha256_of
+from value_props.files import move, sha256_of
 
 # Beside the sample files: what was written, so that a run over them can say what it is.
 NOTE = "sample.json"
@@ -439,9 +439,9 @@ def write_sample(
             rows = {source: _write(connection, source, draft) for source, draft in drafts.items()}
         note = Path(scratch) / NOTE
         _write_note(note, scale, seed, drafts.values())
-        note.replace(out / NOTE)
+        move(note, out / NOTE)
         for source, draft in drafts.items():
-            draft.replace(paths[source])
+            move(draft, paths[source])
     return SampleSummary(
         paths=paths, rows=rows, users=users, first_day=FIRST_DAY, last_day=LAST_DAY
     )

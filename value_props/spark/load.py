@@ -24,7 +24,7 @@ import duckdb
 from value_props import database
 from value_props.database import literal
 from value_props.errors import ExitCode, ValuePropsError
-from value_props.files import remove_tree, sync
+from value_props.files import remove_tree, replacing, sync
 from value_props.ingest import Inventory, RawFile, Trust
 from value_props.ingest.find import SOURCES
 from value_props.ingest.keep import ParsedFiles, parser_version
@@ -151,11 +151,10 @@ class Store:
         return [path for path in found if not path.name.startswith(".")]
 
     def _write(self, connection: duckdb.DuckDBPyConnection, query: str, target: Path) -> None:
-        draft = self.unfinished / target.name
-        connection.execute(f"copy ({query}) to {literal(draft)} (format parquet, compression zstd)")
-        draft.chmod(0o444)
-        sync(draft)
-        draft.replace(target)
+        with replacing(target, scratch=self.unfinished, mode=0o444) as draft:
+            connection.execute(
+                f"copy ({query}) to {literal(draft)} (format parquet, compression zstd)"
+            )
 
     def _refused(self, what: str) -> ValuePropsError:
         return ValuePropsError(
