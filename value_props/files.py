@@ -31,8 +31,9 @@ def replacing(
             draft.chmod(mode)
         sync(draft)
         draft.replace(path)
-    finally:
+    except BaseException:
         draft.unlink(missing_ok=True)
+        raise
 
 
 def replace_text(
