@@ -21,9 +21,9 @@ from test_alerts import receiving
 
 from value_props.publish import bucket as module
 from value_props.publish.bucket import LOCK, Bucket
-from value_props.publish.bucket_out import RemoteOut
+from value_props.publish.bucket_publisher import BucketPublisher
 from value_props.publish.out_path import OutPath
-from value_props.publish.places import CACHE, place_of
+from value_props.publish.places import CACHE, Place, place_of
 
 CLEAN = ROOT / "tests" / "fixtures" / "clean"
 RAW, OUT = Bucket(f"s3://{BUCKET}/cli/raw"), Bucket(f"s3://{BUCKET}/cli/out")
@@ -244,7 +244,7 @@ def test_an_out_path_that_cannot_be_opened_is_told_and_recorded(
     folder = place_of(OUT.address, "out").folder
     assert "value_props_run_exit_code 2.0" in (folder / "metrics.prom").read_text(encoding="utf-8")
     # The next run brings the record up.
-    with RemoteOut(OUT, OutPath(folder)).opened("next"):
+    with BucketPublisher(Place(OUT.address, folder, OUT), OutPath(folder), OUT).opened("next"):
         pass
     monkeypatch.setenv(CACHE, str(tmp_path / "elsewhere"))
     run = history()[alert["run_id"]]

@@ -23,7 +23,7 @@ def test_a_folder_stands_for_itself_whatever_the_current_folder_is_later(
         tmp_path / "data/raw",
         None,
     )
-    assert raw.mirrored() == {}
+    assert raw.mirrored({}) == {}
     assert home.folder == tmp_path / "home" / "pub"
 
 

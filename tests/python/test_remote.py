@@ -19,8 +19,9 @@ from test_published import KilledError, names_of
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.publish import bucket as module
 from value_props.publish.bucket import Bucket
-from value_props.publish.bucket_out import RemoteOut
+from value_props.publish.bucket_publisher import BucketPublisher
 from value_props.publish.out_path import MANIFEST, REPORT, RUNS_KEPT, OutPath
+from value_props.publish.places import Place
 from value_props.record import history
 
 
@@ -38,7 +39,8 @@ LAKE = f"s3://{BUCKET}"
 
 def publish(folder: Path, prefix: str, run_id: str, lake: str = LAKE) -> None:
     """What a run does, on a machine whose folder this is."""
-    remote = RemoteOut(Bucket(f"{lake}/{prefix}"), OutPath(folder))
+    bucket = Bucket(f"{lake}/{prefix}")
+    remote = BucketPublisher(Place(str(bucket), folder, bucket), OutPath(folder), bucket)
     remote.out.prepare()
     with remote.opened(run_id):
         remote.out.sweep()
@@ -55,8 +57,7 @@ def publish(folder: Path, prefix: str, run_id: str, lake: str = LAKE) -> None:
         record.mkdir()
         (record / "runs.parquet").write_text(run_id, encoding="utf-8")
         try:
-            remote.upload_run(files, run_id)
-            remote.out.add_run(files, run_id)
+            remote.add_run(run_id)
             remote.make_current(run_id)
             history.commit(remote.out, run_id)
         except (KeyboardInterrupt, ValuePropsError):

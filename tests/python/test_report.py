@@ -25,7 +25,7 @@ from test_alerts import receiving
 
 from value_props.errors import ValuePropsError
 from value_props.notify import metrics
-from value_props.publish.out_path import OutPath, roll_back
+from value_props.publish.out_path import OutPath
 from value_props.record import history, report
 from value_props.record.facts import Begun, Ended, NodeOutcome
 from value_props.record.page import write_page
@@ -352,7 +352,7 @@ def test_metrics_tell_of_the_last_run_and_of_what_is_published(runs: Runs) -> No
 def test_a_rollback_changes_what_metrics_say_is_published(runs: Runs, tmp_path: Path) -> None:
     out = OutPath(tmp_path / "out")
     shutil.copytree(runs.out.root, out.root, symlinks=True)
-    roll_back(out, history.run_before(out))
+    out.switch_to(history.run_before(out))
     ending.tell_metrics_of_rollback(out)
     found = metrics_of(out)
     assert found['run_status{status="failed"}'] == "1.0"

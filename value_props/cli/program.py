@@ -7,7 +7,6 @@ import gc
 import os
 import re
 import signal
-import stat
 import sys
 import textwrap
 import traceback
@@ -32,19 +31,16 @@ from value_props.cli.console import (
     say_json,
     start_in_utf_8,
 )
-from value_props.errors import ExitCode, ValuePropsError, printable, user_error_of
+from value_props.errors import ExitCode, RefusedError, ValuePropsError, printable, user_error_of
 from value_props.parameters import PARAMETERS, check_parameters, folder_of, switch_of
-from value_props.publish.lock import exclusive, is_held
+from value_props.publish.lock import is_held
 from value_props.publish.out_path import (
     DATABASE,
     MANIFEST,
     PAGE,
-    REPORT,
-    OutPath,
-    edition_at,
-    roll_back,
 )
 from value_props.publish.places import Place, is_address, place_of
+from value_props.publish.publisher import existing, verify_current
 from value_props.resources import RESOURCES, Resources, resolve
 from value_props.run.dbt import find_project
 
@@ -195,7 +191,7 @@ def build(
     with out.told():
         published = job.build(request)
     with result_stands():
-        _print_summary(published, out)
+        _print_summary(published)
 
 
 @cli.command()
@@ -220,7 +216,7 @@ def backfill(
     with out.told():
         published = job.build(request)
     with result_stands():
-        _print_summary(published, out)
+        _print_summary(published)
 
 
 @cli.command()
@@ -332,22 +328,12 @@ def sample(out: Path, scale: float, seed: int, overwrite: bool) -> None:
 )
 def rollback(out: Place, run_id: str | None) -> None:
     """Make an older passed run the published one again."""
-    from value_props.publish.bucket_out import opened
-    from value_props.record import history as records
-    from value_props.run.ending import tell_metrics_of_rollback
+    from value_props.run import rollback as job
 
-    out_path = _existing_out(out)
-    with (
-        out.told(),
-        exclusive(out_path.lock, "rollback"),
-        opened(out.bucket, out_path, "rollback") as remote,
-    ):
-        now = run_id or records.run_before(out_path)
-        (remote.roll_back(now) if remote else roll_back(out_path, now))
-        records.settle(out_path)
-        tell_metrics_of_rollback(out_path)
+    with out.told():
+        manifest = job.rollback(out, run_id)
     with result_stands():
-        say(f"Current is run {now} again: {_week(out_path.manifest_of(now))}.")
+        say(f"Current is run {manifest['run_id']} again: {_week(manifest)}.")
 
 
 def _users(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> set[int]:
@@ -383,12 +369,13 @@ def forget(debug: bool, /, users: set[int], out: Place, **given: Any) -> None:
     from value_props.run import forget as job
 
     with out.told():
-        edition = _fetched(out, job.COMMAND).edition
-        request = replace(_request(debug, out, out, given, True), edition=edition)
+        publisher = existing(out)
+        publisher.fetch(job.COMMAND)
+        request = replace(_request(debug, out, out, given, True), edition=publisher.out.edition)
         published, forgotten = job.forget(request, users)
     with result_stands():
         if published:
-            _print_summary(published, out)
+            _print_summary(published)
         else:
             say("Nothing was published there, so nothing was built.")
         say(
@@ -409,26 +396,8 @@ def verify(out: Place) -> None:
 
     Those in a bucket are fetched for it, and not kept.
     """
-    from value_props.publish.bucket_out import RemoteOut
-
-    out_path = _existing_out(out)
-    published = RemoteOut(out.bucket, out_path) if out.bucket else out_path
     with out.told():
-        run_id = published.current_run_id()
-        if run_id is None:
-            raise ValuePropsError(
-                "nothing is published there",
-                f"Out path {out.name}",
-                "Check --out, or publish with `value-props build`",
-            )
-        faults = published.verify(run_id)
-    if faults:
-        raise ValuePropsError(
-            "; ".join(faults),
-            f"Run {run_id}",
-            "Build again, or go back with `value-props rollback`",
-            ExitCode.GATE_FAILED,
-        )
+        run_id = verify_current(existing(out))
     say(f"Run {run_id}: all files are as they were published.")
 
 
@@ -446,12 +415,13 @@ def history(out: Place, limit: int, is_json: bool) -> None:
     """Print what became of the last runs, the failed and killed ones too."""
     from value_props.record import history as records
 
+    publisher = existing(out)
+    out_path = publisher.out
     try:
-        out_path = _fetched(out, "history")
-    except ValuePropsError as error:
+        publisher.fetch("history")
+    except RefusedError as error:
         if error.exit_code != ExitCode.LOCKED:
             raise
-        out_path = _existing_out(out)
     if is_held(out_path.lock):
         complain("A run is under way; it is listed once it has ended.")
     runs = records.runs(out_path, limit)
@@ -493,7 +463,9 @@ def report(run_id: str | None, out: Place) -> None:
     from value_props.record import report as reports
 
     with out.told():
-        found = reports.of_run(_fetched(out, "report"), run_id)
+        publisher = existing(out)
+        publisher.fetch("report")
+        found = reports.of_run(publisher.out, run_id)
     say_json(found)
 
 
@@ -506,7 +478,9 @@ def diff(before: str, after: str, out: Place) -> None:
     from value_props.publish.diff import changes
 
     with out.told():
-        found = changes(_fetched(out, "diff", runs=(before, after)), before, after)
+        publisher = existing(out)
+        publisher.fetch("diff", runs=(before, after))
+        found = changes(publisher.out, before, after)
     _print_table(f"changes from {before} to {after}", found, is_always_table=True)
 
 
@@ -527,11 +501,10 @@ def docs(out: Place) -> None:
     from value_props.docs.site import write_docs
 
     project = find_project()
-    out_path = OutPath(out.folder)
-    if out.bucket:
-        with out.told():
-            out_path = _fetched(out, "docs", names=(DATABASE, PAGE))
-    site = write_docs(project, out_path, project / "target" / "docs")
+    with out.told():
+        publisher = existing(out, may_be_missing=True)
+        publisher.fetch("docs", names=(DATABASE, PAGE))
+    site = write_docs(project, publisher.out, project / "target" / "docs")
     for name, reason in site.missing.items():
         complain(f"{name}: {reason}")
     with result_stands():
@@ -651,45 +624,6 @@ def _trust(rehash: bool, full_refresh: bool) -> Any:
     return Trust.NOTHING if full_refresh else Trust.CONTENTS if rehash else Trust.STAMPS
 
 
-def _existing_out(out: Place) -> OutPath:
-    from value_props.publish.bucket_out import edition_in
-
-    if out.bucket:
-        out.folder.mkdir(parents=True, exist_ok=True)
-        return OutPath(out.folder, edition_in(out.bucket) or REPORT)
-    if not out.folder.is_dir():
-        raise ValuePropsError(
-            "there is no such folder", f"Out path {out.name}", "Run `value-props build`"
-        )
-    return OutPath(out.folder, edition_at(out.folder) or REPORT)
-
-
-def _fetched(
-    out: Place, command: str, names: Collection[str] = (), runs: Collection[str] = ()
-) -> OutPath:
-    """The out path with what a command reads.
-
-    Of a bucket that is fetched: files of the current run by name, of other runs the mart.
-    """
-    out_path = _existing_out(out)
-    if out.bucket:
-        with exclusive(out_path.lock, command):
-            _pull(out, out_path, names, runs)
-    return out_path
-
-
-def _pull(
-    out: Place, out_path: OutPath, names: Collection[str] = (), runs: Collection[str] = ()
-) -> None:
-    from value_props.publish.bucket_out import RemoteOut
-
-    if out.bucket:
-        remote = RemoteOut(out.bucket, out_path)
-        remote.pull(names)
-        for run_id in runs:
-            remote.pull_run(run_id, out_path.edition.mart.partition("/")[0])
-
-
 def _sample_if_empty(raw: Place, resources: Resources) -> None:
     """Write sample data for a first look, where nobody has named another folder or put a file."""
     from value_props.sample.raw_files import write_sample
@@ -702,15 +636,14 @@ def _sample_if_empty(raw: Place, resources: Resources) -> None:
         say(f"There was no raw data in {raw.name}: wrote a sample of the public case's shape.")
 
 
-def _print_summary(published: Any, out: Place) -> None:
+def _print_summary(published: Any) -> None:
     manifest = published.manifest
     read = sum(row["rows_read"] for row in manifest["inputs"])
     kept = sum(row["rows_kept"] for row in manifest["inputs"])
     quarantined = sum(row["rows_quarantined"] for row in manifest["inputs"])
-    run = f"{out.name}/runs/{manifest['run_id']}"
-    # In a bucket the manifest alone has a stable name.
-    files_in = out.name if published.is_current and not out.bucket else run
-    manifest_in = out.name if published.is_current else run
+    files_in, manifest_in, remark = published.publisher.readers_find(
+        manifest["run_id"], published.is_current
+    )
     for warning in manifest["warnings"]:
         say(f"Warning: {warning}.")
     if any(warning.startswith("Drift: ") for warning in manifest["warnings"]):
@@ -729,10 +662,8 @@ def _print_summary(published: Any, out: Place) -> None:
     for name, count in files.items():
         say(f"  {files_in}/{name}{f' ({count} files)' if count > 1 else ''}")
     say(f"  {manifest_in}/{MANIFEST}")
-    if out.bucket:
-        say(f"Metrics, and what a failed run leaves, stay here in {out.folder}.")
-    elif not published.folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH):
-        say("Only the user of this run can read the files: its umask closed the folder to others.")
+    if remark:
+        say(remark)
     if manifest["is_sample_data"]:
         say("This is sample data, made up by `value-props sample`.")
     if published.kept_back:

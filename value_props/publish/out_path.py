@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from value_props.errors import ExitCode, RefusedError, ValuePropsError, owners_of
+from value_props.errors import RefusedError, ValuePropsError, owners_of
 from value_props.files import lead, move, remove_tree, sha256_of, sync
 
 DATABASE = "value_props.duckdb"
@@ -267,36 +267,6 @@ class OutPath:
 def _owners(error: OSError, path: Path) -> str:
     """Whom a folder belongs to, where that is why the system refuses it."""
     return f": {owners_of(path)}" if isinstance(error, PermissionError) else ""
-
-
-def roll_back(out: OutPath, run_id: str) -> None:
-    """Make an older passed run the current one again.
-
-    Args:
-        out: where the runs are. The caller holds its lock.
-        run_id: the run to go back to.
-
-    Raises:
-        ValuePropsError: there is no such run, or its files are damaged.
-    """
-    out.check_kept(run_id)
-    refuse_damaged(run_id, out.verify(run_id))
-    out.switch_to(run_id)
-
-
-def refuse_damaged(run_id: str, faults: list[str]) -> None:
-    """Refuse to go back to a run of which something is wrong.
-
-    Raises:
-        ValuePropsError: it names the faults (exit code NOT_PUBLISHED).
-    """
-    if faults:
-        raise ValuePropsError(
-            f"its files are damaged: {'; '.join(faults)}",
-            f"Run {run_id}",
-            "Choose another run",
-            ExitCode.NOT_PUBLISHED,
-        )
 
 
 def edition_at(root: Path) -> Edition | None:

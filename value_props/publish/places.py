@@ -1,7 +1,7 @@
 """Where a path that the user names is on this machine.
 
 A folder stands for itself. A prefix of a bucket has a folder in the cache: the raw files are
-mirrored there, and what is published in the bucket is built there; see bucket_out.py.
+mirrored there, and what is published in the bucket is built there; see bucket_publisher.py.
 
     <cache>/raw/<name>/    the raw files of a prefix
     <cache>/out/<name>/    an out path, with all that a folder to publish to holds
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from value_props.errors import ValuePropsError, refused_by_system
+from value_props.logs import step
 from value_props.parameters import folder_of
 from value_props.publish.out_path import METRICS
 
@@ -82,8 +83,11 @@ class Place:
             self.bucket is None and os.path.realpath(name) == os.path.realpath(self.folder)
         )
 
-    def mirrored(self) -> dict[str, Entry]:
+    def mirrored(self, seconds: dict[str, float]) -> dict[str, Entry]:
         """Bring the raw files of a prefix to its folder; only what changed is fetched.
+
+        Args:
+            seconds: where the wall time of the step `mirror` goes.
 
         Returns:
             The objects by name; none where it is a folder.
@@ -103,7 +107,9 @@ class Place:
             ) as lock:
                 # Two runs may read the same prefix; the second finds what the first fetched.
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                found = mirror(self.bucket, is_raw_file, self.folder)
+                with step("mirror", seconds) as fields:
+                    found = mirror(self.bucket, is_raw_file, self.folder)
+                    fields["files"] = len(found)
         except OSError as error:
             told = refused_by_system(error)
             raise ValuePropsError(

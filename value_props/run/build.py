@@ -22,10 +22,10 @@ from value_props.ingest.stage import stage
 from value_props.ingest.users import refuse_users
 from value_props.logs import NodeProgress, log_and_continue, log_file, logger, step
 from value_props.notify import alerts, lineage
-from value_props.publish.bucket_out import RemoteOut, opened
 from value_props.publish.lock import exclusive
 from value_props.publish.out_path import BACKFILL, DATABASE, PAGE, OutPath
 from value_props.publish.places import is_address
+from value_props.publish.publisher import Publisher, publisher_of
 from value_props.record import history, report
 from value_props.record.facts import Ended, NodeOutcome, Verdict
 from value_props.record.manifest import write_manifest
@@ -64,13 +64,13 @@ class Published:
 
     Args:
         manifest: of the run.
-        folder: its files.
+        publisher: that published it.
         kept_back: why the stable names do not show it, a sentence without full stop; None where
             they do.
     """
 
     manifest: dict[str, Any]
-    folder: Path
+    publisher: Publisher
     kept_back: str | None
 
     @property
@@ -86,7 +86,8 @@ def build(request: Request) -> Published:
         ValuePropsError: with the exit code that tells what failed.
     """
     alerts.check_settings()
-    out = OutPath(request.out_path, request.edition)
+    publisher = publisher_of(request.out, request.edition)
+    out = publisher.out
     out.prepare()
     run = Run(request, out.work, new_run_id(history.run_ids(out)))
     finished: list[Published] = []
@@ -95,7 +96,7 @@ def build(request: Request) -> Published:
             ExitStack() as released,
             exclusive(out.lock, run.run_id),
             request.resources.in_force(out.work),
-            _opened(run, out, released) as remote,
+            _opened(run, publisher, released),
             _begun(run, out, released),
             request.raw.told(),
         ):
@@ -107,8 +108,8 @@ def build(request: Request) -> Published:
             if verdict.problems:
                 raise _gate_error(verdict, out)
             with _unpublished():
-                finished.append(_finish(run, out, verdict))
-                _publish(run, out, finished[0], remote)
+                finished.append(_finish(run, publisher, verdict))
+                _publish(run, publisher, finished[0])
             with log_and_continue("ending"):
                 _clean_up(run, out)
     except BaseException as fault:
@@ -120,17 +121,17 @@ def build(request: Request) -> Published:
 
 
 @contextmanager
-def _opened(run: Run, out: OutPath, released: ExitStack) -> Iterator[RemoteOut | None]:
-    """Open the bucket to publish to; a run whose bucket fails is one that began and failed."""
+def _opened(run: Run, publisher: Publisher, released: ExitStack) -> Iterator[None]:
+    """Open where to publish to; a run that cannot is one that began and failed."""
     with ExitStack() as stack:
         try:
-            remote = stack.enter_context(opened(run.request.out.bucket, out, run.run_id))
+            stack.enter_context(publisher.opened(run.run_id))
         except RefusedError:
             raise
         except ValuePropsError:
-            with _begun(run, out, released):
+            with _begun(run, publisher.out, released):
                 raise
-        yield remote
+        yield
 
 
 @contextmanager
@@ -201,10 +202,7 @@ def ingest_raw_files(run: Run, parsed_files: ParsedFiles, stop: Event | None = N
         ValuePropsError: a raw file stops the run.
     """
     request = run.request
-    if request.raw.bucket:
-        with step("mirror", run.seconds) as fields:
-            run.objects = request.raw.mirrored()
-            fields["files"] = len(run.objects)
+    run.objects = request.raw.mirrored(run.seconds)
     _refuse_full_disk(run, find_raw_files(request.raw_path))
     with step("ingest", run.seconds) as fields:
         inventory = ingest(request.raw_path, parsed_files, request.trust, stop)
@@ -301,9 +299,9 @@ def _is_published(run: Run, out: OutPath) -> bool:
     return is_kept or out.current_run_id() == run.run_id
 
 
-def _finish(run: Run, out: OutPath, verdict: Verdict) -> Published:
+def _finish(run: Run, publisher: Publisher, verdict: Verdict) -> Published:
     """Write all that a passed run publishes, its manifest last."""
-    request = run.request
+    request, out = run.request, publisher.out
     files = run.folder / "files"
     with database.loaded(run.database):
         with step("export", run.seconds):
@@ -325,21 +323,17 @@ def _finish(run: Run, out: OutPath, verdict: Verdict) -> Published:
         }
         told = replace(verdict, warnings=run.warnings)
         manifest = write_manifest(files, out.edition, facts, told, run.made_by, run.objects)
-    return Published(manifest, out.runs / run.run_id, kept_back)
+    return Published(manifest, publisher, kept_back)
 
 
-def _publish(run: Run, out: OutPath, finished: Published, remote: RemoteOut | None) -> None:
+def _publish(run: Run, publisher: Publisher, finished: Published) -> None:
     """Make a finished run one of the passed runs, and show it unless it is kept back."""
-    files = run.folder / "files"
     with step("publish", run.seconds) as fields:
-        shutil.copyfile(run.folder / "run.log", files / "run.log")
-        if remote:
-            with step("upload", run.seconds):
-                remote.upload_run(files, run.run_id)
-        out.add_run(files, run.run_id)
+        shutil.copyfile(run.folder / "run.log", run.folder / "files" / "run.log")
+        publisher.add_run(run.run_id)
         if finished.is_current:
-            (remote.make_current if remote else out.switch_to)(run.run_id)
-        history.commit(out, run.run_id)
+            publisher.make_current(run.run_id)
+        history.commit(publisher.out, run.run_id)
         fields.update(run_id=run.run_id, current=finished.is_current)
 
 

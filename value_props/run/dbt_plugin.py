@@ -27,7 +27,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
             """Called once, by the hook on-run-start; how many files the source `raw` shows."""
             raw = place_of(raw_path, "raw")
             with raw.told():
-                raw.mirrored()
+                raw.mirrored({})
                 inventory = ingest(raw.folder, ParsedFiles(Path(parsed_path)), Trust(trust))
                 if ignored := ignored_names(raw.names()):
                     logger.warning(ignored_sentence(ignored))

@@ -134,12 +134,11 @@ def emit_lineage(run: Run, out: OutPath, verdict: Verdict | None) -> None:
     """Tell OpenLineage of the dbt run, if it is configured; None is the verdict of an error."""
     if not lineage.is_configured(run.request.project):
         return
-    place = run.request.out
     ended = lineage.DbtRun(
         project=str(run.request.project),
         target_path=str((out.cache / "dbt").absolute()),
         database=str(run.database.absolute()),
-        published=f"{place.name if place.bucket else out.root.absolute()}/{DATABASE}",
+        published=f"{run.request.out.name}/{DATABASE}",
         run_id=run.run_id,
         started_at=run.started_at,
         is_passed=verdict is not None and not verdict.problems,

@@ -19,10 +19,10 @@ from value_props.ingest import Trust
 from value_props.ingest.keep import ParsedFiles
 from value_props.logs import step
 from value_props.parameters import PARAMETERS
-from value_props.publish.bucket_out import opened
 from value_props.publish.lock import exclusive
 from value_props.publish.out_path import OutPath
 from value_props.publish.places import place_of
+from value_props.publish.publisher import publisher_of
 from value_props.record import history, report
 from value_props.record.facts import utc_now
 from value_props.run import build
@@ -95,10 +95,11 @@ def _again(request: Request, manifest: dict[str, Any], users: Collection[int]) -
 
 def _remove_older(request: Request, run_id: str | None, user_count: int) -> Forgotten:
     """Remove all that is kept of the time before a run; None: of any time."""
-    out = OutPath(request.out_path, request.edition)
+    publisher = publisher_of(request.out, request.edition)
+    out = publisher.out
     with (
         exclusive(out.lock, COMMAND),
-        opened(request.out.bucket, out, COMMAND) as remote,
+        publisher.opened(COMMAND),
         _not_all_removed(),
         step("forget", {}) as fields,
     ):
@@ -111,12 +112,10 @@ def _remove_older(request: Request, run_id: str | None, user_count: int) -> Forg
         records = report.remove_texts(out, besides=out.run_ids())
         remove_tree(out.work)
         parsed = ParsedFiles(out.parsed).keep_only(build.parsed_in_use(out))
-        if remote:
-            remote.push()
+        publisher.push()
         forgotten = Forgotten(utc_now(), user_count, older, records, parsed)
         history.note_forgotten(out, run_id, asdict(forgotten))
-        if remote:
-            remote.push()
+        publisher.push()
         fields.update(asdict(forgotten))
     return forgotten
 

@@ -23,8 +23,9 @@ from typing import Any
 
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.files import remove_tree
-from value_props.logs import logger
+from value_props.logs import logger, step
 from value_props.publish.bucket import Bucket, Entry, Lock, in_parallel
+from value_props.publish.lock import exclusive
 from value_props.publish.out_path import (
     DATABASE,
     MANIFEST,
@@ -33,25 +34,27 @@ from value_props.publish.out_path import (
     Edition,
     OutPath,
     edition_of,
-    refuse_damaged,
 )
+from value_props.publish.places import Place
 
 # The snapshots of the next run go on from the current database.
 FOR_A_RUN = (DATABASE,)
 
 
 @dataclass
-class RemoteOut:
-    """The published files in a bucket, and the folder that stands for them.
+class BucketPublisher:
+    """The published files in a bucket, and the folder that stands for them; see Publisher.
 
     Args:
-        bucket: where they are.
+        place: the prefix, as the user named it.
         out: the folder. The caller of any method that changes it holds its lock.
+        bucket: where the files are.
         lock: of the bucket, while it is held.
     """
 
-    bucket: Bucket
+    place: Place
     out: OutPath
+    bucket: Bucket
     lock: Lock | None = None
 
     @contextmanager
@@ -105,33 +108,46 @@ class RemoteOut:
         else:
             self.out.show_none()
 
-    def pull_run(self, run_id: str, name: str) -> None:
-        """Bring an export of a passed run to the folder, a file or what is below it."""
-        prefix = f"runs/{run_id}/{name}"
+    def fetch(self, command: str, names: Collection[str] = (), runs: Collection[str] = ()) -> None:
+        """Bring the folder to the state of the bucket, with what a command reads.
+
+        Raises:
+            RefusedError: a run is under way on this machine (exit code LOCKED).
+            ValuePropsError: the store fails, or what is in it is damaged.
+        """
+        with exclusive(self.out.lock, command):
+            self.pull(names)
+            for run_id in runs:
+                self._pull_mart(run_id)
+
+    def _pull_mart(self, run_id: str) -> None:
+        prefix = f"runs/{run_id}/{self.out.edition.mart.partition('/')[0]}"
         entries = self.bucket.entries(f"runs/{run_id}")
         in_parallel(
             self._fetch,
             [entries[each] for each in entries if each == prefix or each.startswith(f"{prefix}/")],
         )
 
-    def upload_run(self, files: Path, run_id: str) -> None:
-        """Bring the files of a passed run up, its manifest last.
+    def add_run(self, run_id: str) -> None:
+        """Bring the finished files of the run under way up, its manifest last.
 
         Raises:
             ValuePropsError: the store fails, or the lock is another's (exit code NOT_PUBLISHED).
         """
+        files = self.out.work / "files"
         paths = {f"runs/{run_id}/{path.relative_to(files)}": path for path in _files_of(files)}
         manifest = f"runs/{run_id}/{MANIFEST}"
-        with _not_published():
+        with _not_published(), step("upload", {}):
             self._check_lock()
             self.bucket.upload({name: path for name, path in paths.items() if name != manifest})
             self.bucket.upload({manifest: paths[manifest]})
+        self.out.add_run(files, run_id)
 
     def make_current(self, run_id: str) -> None:
         """Have the root manifest show a run whose files are there, and then the stable names.
 
         Raises:
-            ValuePropsError: as upload_run.
+            ValuePropsError: as add_run.
         """
         with _not_published():
             self._check_lock()
@@ -150,12 +166,6 @@ class RemoteOut:
                     self.out.switch_to(run_id)
                 raise
         self.out.switch_to(run_id)
-
-    def roll_back(self, run_id: str) -> None:
-        """Make an older passed run the current one again; see published.roll_back."""
-        self.out.check_kept(run_id)
-        refuse_damaged(run_id, self.verify(run_id))
-        self.make_current(run_id)
 
     def verify(self, run_id: str) -> list[str]:
         """Fetch a passed run's objects and hash them.
@@ -214,6 +224,12 @@ class RemoteOut:
         self.bucket.remove([name for name in gone if _is_manifest(name)])
         self.bucket.remove([name for name in gone if not _is_manifest(name)])
 
+    def readers_find(self, run_id: str, is_current: bool) -> tuple[str, str, str | None]:
+        """The manifest alone has a stable name; it says where the files of its run are."""
+        prefix = f"{self.bucket}/runs/{run_id}"
+        stay = f"Metrics, and what a failed run leaves, stay here in {self.out.root}."
+        return prefix, str(self.bucket) if is_current else prefix, stay
+
     def _shown(self, entries: dict[str, Entry]) -> dict[str, Any] | None:
         """The root manifest."""
         if MANIFEST not in entries:
@@ -250,21 +266,6 @@ class RemoteOut:
 
     def _name_of(self, path: Path) -> str:
         return path.relative_to(self.out.root).as_posix()
-
-
-@contextmanager
-def opened(bucket: Bucket | None, out: OutPath, run_id: str) -> Iterator[RemoteOut | None]:
-    """The bucket that an out path stands for, opened for a run; None where for itself.
-
-    Raises:
-        RefusedError, ValuePropsError: see RemoteOut.opened.
-    """
-    if bucket is None:
-        yield None
-        return
-    remote = RemoteOut(bucket, out)
-    with remote.opened(run_id):
-        yield remote
 
 
 def edition_in(bucket: Bucket) -> Edition | None:
