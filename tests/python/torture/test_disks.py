@@ -8,6 +8,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -180,13 +181,16 @@ def test_any_system_call_that_writes_may_fail(published: Path, tmp_path: Path) -
         before = sha256(published / "final.csv")
         case = f"{name} {error} {when}"
         code, said, _ = traced(published, raw, tmp_path, f"inject={name}:error={error}:when={when}")
+        # DuckDB ends the process where its own clean-up after such a failure fails as well.
+        is_aborted = code == -signal.SIGABRT and "duckdb::" in said
         # Where no write succeeds any more, it can say nothing.
-        if said:
+        if said and not is_aborted:
             assert_told(code, f"{said}")
         assert_whole(published)
         if code != 0:
             assert sha256(published / "final.csv") == before, case
-        ended[f"exit {code}"] = ended.get(f"exit {code}", 0) + 1
+        end = "aborted in DuckDB" if is_aborted else f"exit {code}"
+        ended[end] = ended.get(end, 0) + 1
         code, said = build(published, raw)
         assert code == 0, (case, said)
         assert_whole(published)

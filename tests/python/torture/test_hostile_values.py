@@ -76,7 +76,11 @@ def test_every_flag_refuses_hostile_values(tmp_path: Path, monkeypatch: pytest.M
     for number, (command, flag, value) in enumerate(tried):
         options = {option.opts[0] for option in cli.cli.commands[command].params}
         arguments: dict[str, str] = {
-            **({"--out": str(out)} if "--out" in options else {}),
+            **(
+                {"--out": f"{out}_{number}" if command == "sample" else str(out)}
+                if "--out" in options
+                else {}
+            ),
             **({"--raw": str(raw)} if "--raw" in options else {}),
             **({"--to": str(tmp_path / "store")} if command == "load" else {}),
         }
