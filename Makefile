@@ -82,10 +82,10 @@ torture: $(VENV)/dev deps ## Attack the command for two hours, and write the fig
 	@$(BIN)/python tests/python/torture/page.py
 
 test-containers: $(VENV)/dev ## Build the image by podman and run the job in it; needs root
-	$(BIN)/python -m pytest -m containers tests/python/test_containers.py
+	$(BIN)/python -m pytest -m containers tests/python/orchestration/test_containers.py
 
 test-demo: $(VENV)/dev ## Start the demo by Docker Compose and watch it publish; some minutes
-	$(BIN)/python -m pytest -m demo tests/python/test_demo.py
+	$(BIN)/python -m pytest -m demo tests/python/orchestration/test_demo.py
 
 demo-env: ## Write random passwords for the demo stack: orchestration/docker/.env
 	@orchestration/docker/write_env

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from s3_server import S3Server, s3_server
+from support.s3_server import S3Server, s3_server
 
 from value_props.run.dbt import Dbt
 

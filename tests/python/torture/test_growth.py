@@ -7,7 +7,8 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from attacks import CLEAN, RUN_DATE, assert_whole, dose, record, run_to_its_end
+from support.attacks import RUN_DATE, assert_whole, dose, record, run_to_its_end
+from support.harness import CLEAN
 
 from value_props.database import literal, opened, parquet_rows
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 import pytest
-from attacks import assert_told, dose, draw, record
-from harness import ROOT, value_props
+from support.attacks import assert_told, dose, draw, record
+from support.harness import ROOT, value_props
 
 from value_props.cli import program as cli
 from value_props.parameters import PARAMETERS

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from attacks import (
+from support.attacks import (
     RUN_DATE,
     assert_recorded_once,
     assert_told,
@@ -23,9 +23,9 @@ from attacks import (
     sha256,
     variant,
 )
-from command_process import Started
-from harness import value_props
-from s3_server import BUCKET, S3Server
+from support.command_process import Started
+from support.harness import value_props
+from support.s3_server import BUCKET, S3Server
 
 from value_props.database import opened, parquet_rows
 from value_props.publish.bucket import LOCK, Bucket

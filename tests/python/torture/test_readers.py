@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import duckdb
-from attacks import RUN_DATE, assert_whole, dose, record, run_to_its_end, variant
-from command_process import Started
+from support.attacks import RUN_DATE, assert_whole, dose, record, run_to_its_end, variant
+from support.command_process import Started
 
 PUBLISHES = dose(2, 200)
 READS = """

@@ -11,10 +11,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from attacks import dose, draw, record
-from comparison import compare
-from harness import ROOT, Pipeline
-from raw_data import RawCase, big_case
+from support.attacks import dose, draw, record
+from support.comparison import compare
+from support.harness import ROOT, Pipeline
+from support.raw_data import RawCase, big_case
 
 CASES = dose(1, 34)
 ROWS = dose(2_000, 14_000)

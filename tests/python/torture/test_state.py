@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from attacks import RUN_DATE, assert_told, assert_whole, dose, draw, record, variant
-from harness import value_props
+from support.attacks import RUN_DATE, assert_told, assert_whole, dose, draw, record, variant
+from support.harness import value_props
 
 FILES = dose(5, 70)
 

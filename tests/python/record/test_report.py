@@ -1,0 +1,418 @@
+"""The report of a run: true to the run, to its schema, and safe to show."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import shutil
+from collections import Counter
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import duckdb
+import jsonschema
+import pytest
+from playwright.sync_api import Browser
+from support.browser import chromium, open_page
+from support.harness import ROOT, folder_request
+from support.http_receiver import receiving
+from support.reference import Parameters, compute
+
+from value_props.errors import ValuePropsError
+from value_props.notify import metrics
+from value_props.publish.out_path import OutPath
+from value_props.record import history, report
+from value_props.record.facts import Begun, Ended, NodeOutcome
+from value_props.record.page import write_page
+from value_props.run import build as job
+from value_props.run import ending
+from value_props.run.request import Request, Run
+
+FIXTURES = ROOT / "tests" / "fixtures"
+RUN_DATE = "2020-12-01"
+SCRIPT = "<script>alert(1)</script>"
+SECTIONS = ["rows", "days", "heat", "weeks", "drift", "features", "tests", "time", "made"]
+SCHEMA = json.loads(
+    resources.files("value_props.record").joinpath("report.schema.json").read_text(encoding="utf-8")
+)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Three runs to one out path, and what each left.
+
+    Args:
+        out: where they went.
+        raw: the folder of the second and third run: bad rows, and a script as a value prop.
+        reports: of the clean, the accepted and the refused run.
+        accepted_page: of the second run.
+    """
+
+    out: OutPath
+    raw: Path
+    reports: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+    accepted_page: Path
+
+    @property
+    def failed_page(self) -> Path:
+        return self.out.last_run / "report.html"
+
+
+def request_of(raw: Path, out: OutPath, **parameters: str) -> Request:
+    return folder_request(raw, out.root, run_date=RUN_DATE, **parameters)
+
+
+def report_of(out: OutPath, run_id: str) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(
+        (out.history / run_id / "report.json").read_text(encoding="utf-8")
+    )
+    return facts
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    folder = tmp_path_factory.mktemp("report")
+    out, raw = OutPath(folder / "out"), folder / "raw"
+    shutil.copytree(FIXTURES / "dirty", raw)
+    with (raw / "prints.json").open("a", encoding="utf-8") as prints:
+        for user in range(1, 31):
+            event = {"position": 0, "value_prop": SCRIPT}
+            row = {"day": "2020-11-24", "event_data": event, "user_id": user}
+            prints.write(json.dumps(row) + "\n")
+            prints.write(f'<img src="https://example.invalid/{user}" onerror="alert(2)">\n')
+            prints.write(f'{{"day":"2020-11-24","user_id":{user}}}{" " * 400}\n')
+    job.build(request_of(FIXTURES / "clean", out))
+    asked = request_of(raw, out, max_quarantine_rate="1")
+    # Other raw files than those that are published.
+    job.build(replace(asked, make_current=True))
+    accepted_page = folder / "accepted.html"
+    shutil.copyfile(out.root / "report.html", accepted_page)
+    with pytest.raises(ValuePropsError):
+        job.build(request_of(raw, out))
+    clean, accepted, refused = (report_of(out, path.name) for path in sorted(out.history.iterdir()))
+    return Runs(out, raw, (clean, accepted, refused), accepted_page)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Any:
+    with chromium() as running:
+        yield running
+
+
+def test_every_report_keeps_to_its_schema(runs: Runs) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    for facts in runs.reports:
+        jsonschema.validate(facts, SCHEMA)
+    assert [facts["run"]["status"] for facts in runs.reports] == [
+        "published", "published", "failed"
+    ]  # fmt: skip
+    assert runs.reports[0]["rows_in_mart"] == 120
+    assert not runs.reports[0]["problems"]
+    assert any("max-quarantine-rate" in problem for problem in runs.reports[2]["problems"])
+    for facts in runs.reports[1:]:
+        drift = [text for text in facts["warnings"] if text.startswith("Drift: ")]
+        assert len(drift) == sum(check["status"] == "warn" for check in facts["drift"]) > 0
+
+
+def test_quarantine_is_that_of_the_reference(runs: Runs) -> None:
+    parameters = Parameters(
+        run_date=datetime.date.fromisoformat(RUN_DATE), max_quarantine_rate=Decimal(1)
+    )
+    bad = sorted(compute(runs.raw, parameters).quarantine)
+    expected = Counter((source, rule) for source, *_, rule in bad)
+    assert max(expected.values()) > report.SAMPLES_PER_REASON
+    sources = {source["name"]: source for source in runs.reports[1]["datasets"][:3]}
+    found = {
+        (name, reason["reason"]): reason
+        for name, source in sources.items()
+        for reason in source["quarantine"]
+    }
+    assert {key: reason["rows"] for key, reason in found.items()} == expected
+    for (name, rule), reason in found.items():
+        lines = [
+            line for source, _, line, *_, reference in bad if (source, reference) == (name, rule)
+        ]
+        shown = [sample["line_number"] for sample in reason["samples"]]
+        assert shown == sorted(lines)[: report.SAMPLES_PER_REASON]
+        assert all(len(sample["text"]) <= report.SAMPLE_LENGTH + 1 for sample in reason["samples"])
+    for source in sources.values():
+        rows = source["rows"]
+        assert rows["read"] == rows["kept"] + rows["quarantined"]
+    assert "event_data.value_prop" in sources["prints"]["missing_columns"]
+
+
+def test_parquet_says_the_same_as_json(runs: Runs) -> None:
+    for facts in runs.reports:
+        path = runs.out.history / facts["run"]["run_id"] / "report.parquet"
+        query = (
+            "select to_json(sets) from (select * exclude run_id"
+            " from read_parquet(?, hive_partitioning = false)) as sets"
+        )
+        with duckdb.connect() as connection:
+            rows = connection.execute(query, [str(path)]).fetchall()
+        assert [json.loads(row) for (row,) in rows] == facts["datasets"]
+
+
+def test_failing_tests_name_the_query_that_shows_their_rows(runs: Runs) -> None:
+    failing = [
+        test
+        for dataset in runs.reports[2]["datasets"]
+        for test in dataset["tests"]
+        if test["status"] in ("fail", "warn")
+    ]
+    assert failing
+    with duckdb.connect(str(runs.out.last_run / "value_props.duckdb"), read_only=True) as built:
+        for test in failing:
+            assert len(built.execute(test["query"]).fetchall()) == test["failures"], test["name"]
+
+
+def test_every_test_is_listed_with_a_dataset(runs: Runs) -> None:
+    facts = runs.reports[0]
+    listed = {test["name"] for dataset in facts["datasets"] for test in dataset["tests"]}
+    assert len(listed) == sum(facts["tests"].values()) > 30
+
+
+def test_a_table_is_held_against_what_was_agreed(tmp_path: Path) -> None:
+    path = tmp_path / "some.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "create schema marts; create table marts.some (a integer, b date, d int)"
+        )
+    outcome = NodeOutcome(
+        *("some", "model", "success", 0, 0.1, "", "marts.some"),
+        columns={"a": "int", "b": "timestamp", "c": None},
+    )
+    begun = Begun("20201201T000000Z-000000", "2020-12-01T00:00:00Z", "raw", {}, None, {})
+    findings = report.Findings([], [], {}, [outcome])
+    facts = report.compose(begun, Ended("published", 0), findings, path)
+    jsonschema.validate(facts, SCHEMA)
+    some = facts["datasets"][-1]
+    assert some["missing_columns"] == ["c"]
+    assert some["new_columns"] == ["d"]
+    assert some["wrong_types"] == [{"name": "b", "expected": "timestamp", "found": "DATE"}]
+
+
+def test_a_run_that_could_not_read_has_a_report_too(tmp_path: Path, browser: Browser) -> None:
+    out, raw = OutPath(tmp_path / "out"), tmp_path / "raw"
+    shutil.copytree(FIXTURES / "clean", raw)
+    (raw / "pays.csv").write_text("pay_date,total\n2020-11-01,1\n", encoding="utf-8")
+    with pytest.raises(ValuePropsError) as stopped:
+        job.build(request_of(raw, out))
+    [record] = out.history.iterdir()
+    facts = report_of(out, record.name)
+    jsonschema.validate(facts, SCHEMA)
+    assert facts["window"] is None
+    assert facts["run"]["exit_code"] == stopped.value.exit_code == 2
+    assert "pays.csv" in facts["problems"][0]
+    opened = open_page(browser, out.last_run / "report.html", width=400)
+    assert "pays.csv" in opened.page.inner_text("main")
+    assert opened.violations() == []
+    assert opened.overflow() == 0
+
+
+@pytest.mark.parametrize(("module", "name"), [(report, "compose"), (ending, "write_page")])
+def test_a_report_that_cannot_be_made_does_not_hide_why_a_run_failed(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no pencil")
+
+    monkeypatch.setattr(module, name, fail)
+    out = OutPath(tmp_path / "out")
+    with receiving() as receiver:
+        monkeypatch.setenv("VALUE_PROPS_WEBHOOK", receiver.url)
+        with pytest.raises(ValuePropsError, match="failed the gate"):
+            job.build(request_of(runs.raw, out))
+        [alert] = (json.loads(body) for *_, body in receiver.requests)
+    assert (alert["event"], alert["page"]) == ("failed", None)
+    assert "quarantine" in alert["findings"][0]
+    assert len(list(out.history.iterdir())) == 1
+    assert (out.last_run / "run.log").read_text(encoding="utf-8").count("no pencil") == 1
+
+
+@pytest.mark.parametrize(
+    ("width", "is_dark"), [(400, False), (1400, True)], ids=["narrow-light", "wide-dark"]
+)
+@pytest.mark.parametrize("which", ["published", "accepted", "failed"])
+def test_page_is_whole_accessible_and_asks_for_nothing(
+    runs: Runs, browser: Browser, which: str, width: int, is_dark: bool
+) -> None:
+    path = {
+        "published": runs.out.runs / runs.reports[0]["run"]["run_id"] / "report.html",
+        "accepted": runs.accepted_page,
+        "failed": runs.failed_page,
+    }[which]
+    opened = open_page(browser, path, width=width, is_dark=is_dark)
+    opened.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert len(opened.requests) == 1
+    assert opened.messages == []
+    assert opened.overflow() == 0
+    assert opened.violations() == []
+    background = opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == ("rgb(17, 22, 28)" if is_dark else "rgb(255, 255, 255)")
+    sections = [heading.get_attribute("id") for heading in opened.page.locator("h2").all()]
+    findings = {"published": [], "accepted": ["warnings"], "failed": ["problems", "warnings"]}
+    assert sections == [*findings[which], *SECTIONS]
+    opened.page.context.close()
+
+
+def test_page_shows_raw_data_as_text(runs: Runs, browser: Browser) -> None:
+    for path in (runs.accepted_page, runs.failed_page):
+        text = path.read_text(encoding="utf-8")
+        assert SCRIPT not in text
+        assert not re.search(r"<(script|img|link|iframe|a)\b", text)
+        opened = open_page(browser, path)
+        opened.page.evaluate(
+            "document.querySelectorAll('details').forEach(each => each.open = true)"
+        )
+        shown = opened.page.inner_text("main")
+        assert SCRIPT in shown
+        assert 'onerror="alert(2)"' in shown
+        opened.page.context.close()
+
+
+def test_every_picture_has_words(runs: Runs, browser: Browser) -> None:
+    opened = open_page(browser, runs.accepted_page)
+    for picture in opened.page.locator("svg").all():
+        if picture.get_attribute("aria-hidden") == "true":
+            # Its numbers stand in the same row.
+            assert picture.locator("xpath=ancestor::tr").count() == 1
+        else:
+            assert picture.get_attribute("role") == "img"
+            assert re.search(r"\d", picture.get_attribute("aria-label") or "")
+    cells = opened.page.locator("table.grid td[title]")
+    assert cells.count() > 60
+    assert "failing rows" in (cells.first.get_attribute("title") or "")
+
+
+def test_page_is_the_same_for_the_same_run(runs: Runs, tmp_path: Path) -> None:
+    run_id = runs.reports[0]["run"]["run_id"]
+    folder = runs.out.runs / run_id
+    database = tmp_path / "value_props.duckdb"
+    shutil.copyfile(folder / "value_props.duckdb", database)
+    write_page(report_of(runs.out, run_id), database, tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_bytes() == (folder / "report.html").read_bytes()
+
+
+def test_page_prints_on_paper(runs: Runs, browser: Browser, tmp_path: Path) -> None:
+    opened = open_page(browser, runs.accepted_page)
+    pdf = opened.page.pdf(format="A4", path=tmp_path / "page.pdf")
+    assert pdf.startswith(b"%PDF")
+    opened.page.emulate_media(media="print")
+    # An A4 page is 718 pixels wide between its margins.
+    opened.page.set_viewport_size({"width": 718, "height": 1000})
+    clipped = opened.page.evaluate(
+        "[...document.querySelectorAll('.scroll')].filter("
+        "each => getComputedStyle(each).overflowX !== 'visible').length"
+    )
+    assert clipped == 0
+
+
+def test_a_build_tells_of_its_failure_and_of_its_recovery(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = OutPath(tmp_path / "out")
+    with receiving() as receiver:
+        monkeypatch.setenv("VALUE_PROPS_WEBHOOK", receiver.url)
+        with pytest.raises(ValuePropsError):
+            job.build(request_of(runs.raw, out))
+        job.build(request_of(FIXTURES / "clean", out))
+        job.build(request_of(FIXTURES / "clean", out))
+        failed, recovered = (json.loads(body) for *_, body in receiver.requests)
+    assert (failed["event"], recovered["event"]) == ("failed", "recovered")
+    assert failed["page"] == str(out.last_run / "report.html")
+    assert Path(recovered["page"]).is_file()
+    assert recovered["run_id"] == out.run_ids()[0]
+
+
+def metrics_of(out: OutPath) -> dict[str, str]:
+    text = (out.root / "metrics.prom").read_text(encoding="utf-8")
+    return dict(re.findall(r"^value_props_(\S+) (\S+)$", text, re.M))
+
+
+def ended_at(facts: dict[str, Any]) -> float:
+    return datetime.datetime.fromisoformat(facts["run"]["ended_at"]).timestamp()
+
+
+def test_metrics_tell_of_the_last_run_and_of_what_is_published(runs: Runs) -> None:
+    text = (runs.out.root / "metrics.prom").read_text(encoding="utf-8")
+    assert (runs.out.last_run / "metrics.prom").read_text(encoding="utf-8") == text
+    found = metrics_of(runs.out)
+    assert found['run_status{status="failed"}'] == "1.0"
+    assert float(found["published_timestamp_seconds"]) == ended_at(runs.reports[1])
+    quarantined = runs.reports[2]["datasets"][0]["rows"]["quarantined"]
+    assert float(found['source_rows{outcome="quarantined",source="prints"}']) == quarantined
+
+
+def test_a_rollback_changes_what_metrics_say_is_published(runs: Runs, tmp_path: Path) -> None:
+    out = OutPath(tmp_path / "out")
+    shutil.copytree(runs.out.root, out.root, symlinks=True)
+    out.switch_to(history.run_before(out))
+    ending.tell_metrics_of_rollback(out)
+    found = metrics_of(out)
+    assert found['run_status{status="failed"}'] == "1.0"
+    assert float(found["published_timestamp_seconds"]) == ended_at(runs.reports[0])
+
+
+def test_a_week_that_is_not_over_is_not_compared(tmp_path: Path, browser: Browser) -> None:
+    out = OutPath(tmp_path / "out")
+    options = {"as_of_date": "2020-11-25", "week_rule": "latest", "lookback_anchor": "print"}
+    job.build(request_of(FIXTURES / "clean", out, **options))
+    opened = open_page(browser, out.root / "report.html")
+    shown = opened.page.inner_text("section[aria-labelledby=weeks]")
+    assert "no change is told" in shown
+    assert not set("▲▼") & set(shown)
+    label = opened.page.locator("svg.days").first.get_attribute("aria-label") or ""
+    assert "The report is of 2020-11-23 to 2020-11-25." in label
+    assert "The lookback begins on 2020-11-02 and ends on 2020-11-24." in label
+
+
+def test_half_a_report_is_none(runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object, path: Path) -> None:
+        path.write_text("half", encoding="utf-8")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(report, "_write_parquet", fail)
+    with pytest.raises(OSError, match="No space"):
+        report.write(runs.reports[0], tmp_path, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_what_a_model_says_of_raw_data_is_told_to_nobody(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = NodeOutcome("fct_prints", "model", "error", 0, 0.1, "cannot cast RAW-VALUE", "")
+    monkeypatch.setattr(job, "_run_dbt", lambda *_: [outcome])
+    out = OutPath(tmp_path / "out")
+    with receiving() as receiver:
+        monkeypatch.setenv("VALUE_PROPS_WEBHOOK", receiver.url)
+        with pytest.raises(ValuePropsError, match="RAW-VALUE"):
+            job.build(request_of(runs.raw, out))
+        [(*_, body)] = receiver.requests
+    assert b"Model fct_prints could not be built" in body
+    assert b"RAW-VALUE" not in body
+    assert "RAW-VALUE" not in (out.root / "metrics.prom").read_text(encoding="utf-8")
+
+
+def test_an_interrupted_message_does_not_change_what_a_run_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(metrics, "push", interrupt)
+    published = job.build(request_of(FIXTURES / "clean", OutPath(tmp_path / "out")))
+    assert published.is_current
+
+
+def test_without_a_report_there_are_no_metrics(tmp_path: Path) -> None:
+    out = OutPath(tmp_path)
+    (tmp_path / "metrics.prom").write_text("of the run before", encoding="utf-8")
+    run = Run(request_of(tmp_path, out), tmp_path, problems=["It failed"])
+    ending.leave_metrics(run, out, None)
+    assert not (tmp_path / "metrics.prom").exists()

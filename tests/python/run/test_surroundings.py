@@ -1,0 +1,327 @@
+"""What surrounds a run changes nothing: environment, current folder, locale, account."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from support.harness import CLEAN, ROOT, value_props
+
+from value_props.errors import ExitCode, ValuePropsError, user_error_of
+from value_props.parameters import folder_of, switch_of
+from value_props.record.facts import NodeOutcome
+from value_props.run.dbt import Dbt, find_project
+
+COMMAND = [sys.executable, "-c", "from value_props.cli.program import main; main()"]
+FINAL_CSV = "final.csv"
+
+
+def run(
+    *arguments: str | Path, cwd: Path = ROOT, variables: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+        capture_output=True,
+        check=False,
+    )
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The sha256 of the final.csv of the clean fixture."""
+    out = tmp_path_factory.mktemp("expected")
+    answer = value_props("build", "--raw", CLEAN, "--out", out, "--run-date", "2020-12-01")
+    assert answer.returncode == 0, answer.stderr
+    return sha256(out / FINAL_CSV)
+
+
+def test_no_variable_of_dbt_changes_what_a_run_builds_and_tests(
+    tmp_path: Path, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {
+        "DBT_RESOURCE_TYPES": "model seed snapshot",
+        "DBT_EMPTY": "1",
+        "DBT_TARGET": "dev",
+        "DBT_TARGET_PATH": str(tmp_path / "elsewhere"),
+        "DBT_WARN_ERROR": "1",
+        "DBT_FULL_REFRESH": "1",
+        "DBT_ENGINE_DEFER": "1",
+        "DBT_PROFILES_DIR": str(tmp_path),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    out = tmp_path / "out"
+    answer = value_props("build", "--raw", CLEAN, "--out", out, "--run-date", "2020-12-01")
+    assert answer.returncode == 0, answer.stderr
+    assert sha256(out / FINAL_CSV) == expected
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    assert sum(manifest["tests"].values()) >= 35
+    assert not (tmp_path / "elsewhere").exists()
+    assert {name: os.environ[name] for name in variables} == variables
+
+
+def test_a_run_without_all_of_its_tests_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = Dbt.build
+
+    def without_tests(dbt: Dbt, options: tuple[str, ...], on_event: object) -> list[NodeOutcome]:
+        return build(dbt, (*options, "--exclude-resource-type", "test"), on_event)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Dbt, "build", without_tests)
+    answer = value_props("build", "--raw", CLEAN, "--out", tmp_path, "--run-date", "2020-12-01")
+    assert answer.returncode == 2
+    assert "dbt left out 35 of its models and tests: assert_clicks_match_taps" in answer.text
+    assert not (tmp_path / "current").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "is_on"),
+    [
+        *((text, True) for text in ("Yes", "ON", " on ", "True", "1")),
+        *((text, False) for text in ("no", "OFF", "", "False", "0")),
+    ],
+)
+def test_switches_are_read_in_any_case(text: str, is_on: bool) -> None:
+    assert switch_of(text, "Parameter x") is is_on
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "--allow-incomplete=maybe"),
+        ("build", "--full-refresh=2"),
+        ("build", "--rehash=ja"),
+    ],
+)
+def test_a_switch_that_is_neither_on_nor_off_stops_the_run(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    command, flag = arguments
+    where = ("--out", tmp_path) if command == "build" else ()
+    answer = value_props(command, "--raw", CLEAN, *where, flag)
+    assert answer.returncode == 2
+    name, _, value = flag.partition("=")
+    assert (
+        f"Parameter {name}: '{value}' is not allowed. Allowed is 1, true, yes or on" in answer.text
+    )
+
+
+def test_a_receiver_switch_that_cannot_be_read_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VALUE_PROPS_NOTIFY_ON_WARN", "perhaps")
+    answer = value_props("build", "--raw", CLEAN, "--out", tmp_path)
+    assert answer.returncode == 2
+    assert "VALUE_PROPS_NOTIFY_ON_WARN: 'perhaps' is not allowed" in answer.text
+
+
+def test_relative_paths_are_those_of_the_current_folder(tmp_path: Path, expected: str) -> None:
+    shutil.copytree(CLEAN, tmp_path / "raw")
+    before = set(ROOT.iterdir())
+    answer = run(
+        *("build", "--raw", "raw", "--out", "res", "--temp-dir", "tmp"),
+        *("--run-date", "2020-12-01"),
+        cwd=tmp_path,
+    )
+    assert answer.returncode == 0, answer.stderr.decode()
+    assert sha256(tmp_path / "res" / FINAL_CSV) == expected
+    assert (tmp_path / "res" / ".cache" / "dbt").is_dir()
+    assert set(ROOT.iterdir()) == before
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path) -> None:
+    answer = run(
+        "sample",
+        "--scale",
+        "0.001",
+        "--out",
+        "~/pub",
+        cwd=tmp_path,
+        variables={"HOME": str(tmp_path)},
+    )
+    assert answer.returncode == 0, answer.stderr.decode()
+    assert (tmp_path / "pub" / "prints.json").is_file()
+    assert not (tmp_path / "~").exists()
+    with pytest.raises(ValuePropsError, match="leads to no folder"):
+        folder_of("~nobody-of-that-name/x", "Parameter --out")
+
+
+def test_an_address_is_no_folder(tmp_path: Path) -> None:
+    answer = run("sample", "--out", "s3://lake/raw", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert b"is no folder of this machine" in answer.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+LOCALE = "es_ES.ISO-8859-1"
+
+
+@pytest.fixture(scope="module")
+def latin_1(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables of a locale whose encoding is not UTF-8."""
+    folder = tmp_path_factory.mktemp("locales")
+    compiler = shutil.which("localedef")
+    made = compiler and subprocess.run(
+        [compiler, "-i", "es_ES", "-f", "ISO-8859-1", folder / LOCALE],
+        capture_output=True,
+        check=False,
+    )
+    if not made or not (folder / LOCALE).is_dir():
+        pytest.skip("no source of locales here: install the package locales")
+    return {"LC_ALL": LOCALE, "LANG": LOCALE, "LOCPATH": str(folder)}
+
+
+def test_files_are_utf_8_in_any_locale(tmp_path: Path, latin_1: dict[str, str]) -> None:
+    raw, out = tmp_path / "ráw 中", tmp_path / "públished 中"
+    shutil.copytree(CLEAN, raw)
+    # Value props that the terminal can't show, and one that it can.
+    line = '{"day":"2020-11-28","event_data":{"position":0,"value_prop":"%s"},"user_id":7}\n'
+    with (raw / "prints_ñ_中.json").open("w", encoding="utf-8") as prints:
+        prints.writelines(line % name for name in ("préstamo", "贷款", "\u202e"))
+    for output in ("", "ascii", "latin-1"):
+        variables = {**latin_1, **({"PYTHONIOENCODING": output} if output else {})}
+        answer = run(
+            "build", "--raw", raw, "--out", out, "--run-date", "2020-12-01", variables=variables
+        )
+        assert answer.returncode == 0, answer.stderr
+        final = (out / FINAL_CSV).read_text(encoding="utf-8")
+        assert "préstamo" in final
+        assert "贷款" in final
+        manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+        assert manifest["raw_path"] == str(raw)
+        assert any("贷款" in warning for warning in manifest["warnings"])
+        assert "贷款" in (out / "report.html").read_text(encoding="utf-8")
+        (out / "current" / "run.log").read_text(encoding="utf-8")
+        assert rb"\u202e' is not in the catalogue" in answer.stdout
+        assert run("verify", "--out", out, variables=variables).returncode == 0
+        told = run("report", "--out", out, variables=variables)
+        assert told.returncode == 0
+        report = json.loads(told.stdout.decode(output or "latin-1"))
+        assert report["run"]["raw_path"] == str(raw)
+
+
+def test_a_run_that_closes_its_files_to_others_says_so(tmp_path: Path) -> None:
+    given = ("build", "--raw", CLEAN, "--out", tmp_path / "out", "--run-date", "2020-12-01")
+    umask = os.umask(0o077)
+    try:
+        answer = value_props(*given)
+    finally:
+        os.umask(umask)
+    assert answer.returncode == 0, answer.stderr
+    assert "Only the user of this run can read the files" in answer.stdout
+    assert "Only the user" not in value_props(*given).stdout
+
+
+def test_make_names_a_python_that_it_cannot_use(tmp_path: Path) -> None:
+    shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
+    (tmp_path / "requirements-pip.txt").touch()
+    old, bare = tmp_path / "old", tmp_path / "bare"
+    old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    bare.write_text(
+        '#!/bin/sh\ncase "$*" in *version_info*) ;; *) exit 1 ;; esac\n', encoding="utf-8"
+    )
+    for program, complaint in (
+        (old, "is no Python 3.11, 3.12 or 3.13"),
+        (bare, "could make no virtual environment"),
+    ):
+        program.chmod(0o755)
+        answer = subprocess.run(
+            ["make", ".venv/bin/python", f"PYTHON={program.relative_to(tmp_path)}"],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert answer.returncode == 2
+        assert complaint in answer.stderr
+        assert not (tmp_path / ".venv").exists()
+
+
+def test_the_system_refuses_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+
+    system_open = os.open
+
+    def refused(path: str | Path, *options: int) -> int:
+        if str(path).endswith(".lock"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return system_open(path, *options)
+
+    monkeypatch.setattr("value_props.publish.lock.os.open", refused)
+    answer = value_props("build", "--raw", CLEAN, "--out", out)
+    assert answer.returncode == 2
+    assert f"Path {out / '.lock'}: permission denied: {out} belongs to the user " in answer.text
+    assert "and this process runs as " in answer.text
+    assert "Run as its owner, or have the owner grant the right." in answer.text
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (OSError(28, "No space left on device", "/x"), "Free some room"),
+        (OSError(30, "Read-only file system", "/x"), "a folder that can be written"),
+        (FileNotFoundError(2, "No such file or directory", b"/x"), "See that it is there"),
+        (BlockingIOError(), "See that it is there"),
+    ],
+)
+def test_every_refusal_of_the_system_has_a_remedy(error: OSError, remedy: str) -> None:
+    told = user_error_of(error)
+    assert told is not None
+    assert told.exit_code == ExitCode.CANNOT_RUN
+    assert remedy in told.remedy
+    assert user_error_of(KeyError("x")) is None
+
+
+def test_a_repository_that_git_refuses_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from value_props.record.manifest import git_commit
+
+    (tmp_path / ".git").mkdir()
+    assert git_commit(tmp_path) is None
+    assert "git tells no commit: fatal: " in caplog.text
+
+
+def test_the_project_is_the_one_of_the_package_and_of_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import value_props.run.dbt as project
+
+    # That of the package comes before the one that the user is in.
+    (tmp_path / "other" / "value_props").mkdir(parents=True)
+    shutil.copyfile(ROOT / "dbt_project.yml", tmp_path / "other" / "dbt_project.yml")
+    monkeypatch.chdir(tmp_path / "other")
+    assert find_project() == ROOT
+    monkeypatch.chdir(tmp_path)
+    assert find_project() == ROOT
+    # As if the package were installed by copy.
+    monkeypatch.setattr(project, "__file__", str(tmp_path / "site-packages/value_props/run/dbt.py"))
+    with pytest.raises(ValuePropsError, match=r"no dbt_project\.yml here"):
+        find_project()
+    (tmp_path / "dbt_project.yml").write_text("version: 9.9.9\n", encoding="utf-8")
+    # A dbt project of another kind.
+    with pytest.raises(ValuePropsError, match=r"no dbt_project\.yml here"):
+        find_project()
+    (tmp_path / "value_props").mkdir()
+    with pytest.raises(ValuePropsError, match=r"version 9\.9\.9, and the installed command is"):
+        find_project()
+    monkeypatch.chdir(ROOT)
+    assert find_project() == ROOT

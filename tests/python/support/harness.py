@@ -1,0 +1,206 @@
+"""Runs the command, or only the models, in this process, as often as a test likes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.raw_data import RawCase
+from support.reference import MART_COLUMNS, Parameters
+
+from value_props import database
+from value_props.cli import program as cli
+from value_props.files import sha256_of
+from value_props.ingest import Inventory, ingest, reading, together
+from value_props.ingest.keep import ParsedFiles
+from value_props.ingest.stage import stage
+from value_props.publish.out_path import REPORT
+from value_props.publish.places import Place
+from value_props.record.facts import NodeOutcome
+from value_props.run.dbt import MODELS_ONLY, Dbt
+from value_props.run.request import Request
+
+ROOT = Path(__file__).resolve().parents[3]
+CLEAN, DIRTY = (ROOT / "tests" / "fixtures" / name for name in ("clean", "dirty"))
+# A day on which the last week of the fixtures is over.
+RUN_DATE = "2020-12-01"
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def files_of_project(*patterns: str) -> list[Path]:
+    """The files in git, and those that are new."""
+    listed = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def folder_request(raw: Path, out: Path, **parameters: str) -> Request:
+    """What a user asks of a run that reads one folder and publishes to another."""
+    return Request(ROOT, Place(str(raw), raw), Place(str(out), out), parameters)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the command answered."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """All that it said, as one line."""
+        return " ".join((self.stdout + self.stderr).split())
+
+
+def value_props(*arguments: str | Path) -> Answer:
+    """Run the command in this process, which spares it most of its start."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
+        patched.chdir(ROOT)
+        patched.setattr(sys, "argv", ["value-props", *map(str, arguments)])
+        # It would end this process.
+        patched.setattr(cli, "start_in_utf_8", lambda: None)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    return Answer(int(ended.value.code or 0), stdout.getvalue(), stderr.getvalue())
+
+
+@dataclass
+class Pipeline:
+    """The project, parsed once, over one raw folder whose files a test replaces.
+
+    Args:
+        folder: for the raw files, the database and what dbt writes.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.raw_path = self.folder / "raw"
+        self.raw_path.mkdir()
+        self.parsed = ParsedFiles(self.folder / "parsed")
+        self.database = self.folder / "value_props.duckdb"
+        self.dbt = Dbt(ROOT, self.database, self.folder / "target", {})
+        self.dbt.parse()
+
+    def write(self, case: RawCase) -> None:
+        """Replace the raw files."""
+        shutil.rmtree(self.raw_path)
+        case.write(self.raw_path)
+
+    def run(
+        self, dbt_vars: dict[str, str], options: tuple[str, ...] = MODELS_ONLY
+    ) -> list[NodeOutcome]:
+        """Ingest the raw files and build into a fresh database.
+
+        Raises:
+            ValuePropsError: a raw file stops the run.
+        """
+        for path in self.folder.glob("value_props.duckdb*"):
+            path.unlink()
+        self.dbt.dbt_vars = dbt_vars
+        inventory = ingest(self.raw_path, self.parsed)
+        with database.opened(self.database) as connection:
+            stage(connection, inventory)
+        return self.dbt.build(options)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query on what was built."""
+        with database.opened(self.database) as connection:
+            return connection.execute(sql).fetchall()
+
+    def mart(self) -> list[tuple[Any, ...]]:
+        """fct_prints in the order of final.csv."""
+        with database.opened(self.database) as connection:
+            result = connection.execute(f"from {database.MART}")
+            assert tuple(column[0] for column in result.description or []) == MART_COLUMNS
+            return result.fetchall()
+
+
+def vars_of(parameters: Parameters) -> dict[str, str]:
+    """The parameters of the reference as dbt vars."""
+
+    def text_of(value: date | Decimal | bool | int | str | None) -> str:
+        if value is None:
+            return ""
+        return str(value).lower() if isinstance(value, bool) else f"{value}"
+
+    return {name: text_of(value) for name, value in vars(parameters).items()}
+
+
+def ingest_in_every_way(raw_path: Path) -> Inventory:
+    """Read the raw files by the length proof, small ones as one, and line by line.
+
+    All have to give the same.
+
+    Returns:
+        The inventory of the first way.
+
+    Raises:
+        ValuePropsError: a raw file stops the run.
+    """
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(together, "FEWEST", 10**6)
+        by_proof = ingest(raw_path, ParsedFiles(Path(folder) / "proof"))
+        expected = _parts_of(by_proof)
+        patched.setattr(together, "FEWEST", 2)
+        as_one = ingest(raw_path, ParsedFiles(Path(folder) / "together"))
+        assert _parts_of(as_one) == expected
+        assert [file.content.is_plain for file in as_one.files] == [
+            file.content.is_plain for file in by_proof.files
+        ]
+        patched.setattr(together, "FEWEST", 10**6)
+        patched.setattr(reading, "read_plain", lambda *_: None)
+        by_lines = ingest(raw_path, ParsedFiles(Path(folder) / "lines"))
+        assert not any(file.content.is_plain for file in by_lines.files)
+        assert _parts_of(by_lines) == expected
+    for file in by_proof.files:
+        assert not file.content.is_plain or file.content.parts == ["counts", "rows"]
+    return by_proof
+
+
+def _parts_of(inventory: Inventory) -> dict[str, Any]:
+    shown = ("prints", "taps", "pays", "rejected_lines", "unusual_lines", "row_counts")
+    with database.opened(None) as connection:
+        stage(connection, inventory)
+        found: dict[str, Any] = {
+            name: connection.execute(f"select * from raw.{name} order by all").fetchall()
+            for name in shown
+        }
+    for file in inventory.files:
+        content = file.content
+        found[file.found.path.name] = (
+            *(content.line_count, content.row_count, content.header_line_number),
+            *(content.columns, content.unknown_fields, content.distinct_users),
+        )
+    return found
+
+
+def contents(out: Path) -> dict[str, str]:
+    """The sha256 of everything that the stable names show."""
+    return {name: sha256_of(out / name) for name in REPORT.stable_names}
