@@ -75,7 +75,7 @@ test-spark: $(VENV)/dev $(SPARK_VENV)/run deps ## Run the tests that need Java: 
 
 spark: $(SPARK_VENV)/run ## Install dbt over Spark into .venv-spark, beside DuckDB
 
-torture: $(VENV)/dev deps ## Attack the command for two hours, and write the figures to docs/reliability.md
+torture: $(VENV)/dev deps ## Attack the command for an hour or two, and write the figures to docs/reliability.md
 	@rm -f target/torture.jsonl
 	VALUE_PROPS_TORTURE=1 $(BIN)/python -m pytest -m '' tests/python/torture \
 		--numprocesses "$$WORKERS" --dist worksteal

@@ -23,6 +23,12 @@ def total(figures: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return figures
 
 
+def spoken(figure: tuple[str, Any]) -> tuple[str, str]:
+    """Name and value of a figure, for the table."""
+    name, value = figure
+    return name.replace("_", " "), spelled(value)
+
+
 def spelled(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {spelled(each)}" for name, each in value.items())
@@ -44,7 +50,7 @@ def main() -> None:
         check=True,
     ).stdout.strip()
     rows = [
-        f"| {attack} | {'; '.join(f'{name}: {spelled(value)}' for name, value in found.items())} |"
+        f"| {attack} | {'; '.join(map(': '.join, map(spoken, found.items())))} |"
         for attack, found in sorted(by_attack.items())
     ]
     head = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, Python {platform.python_version()}"

@@ -148,7 +148,11 @@ def test_readers_see_whole_runs_while_runs_are_published(tmp_path: Path) -> None
     assert all(reads.values())
     records, _ = size_of(out / "quality")
     runs, _ = size_of(out / "runs")
-    record("readers", publishes=PUBLISHES, reads=reads, sizes=sizes, seconds=seconds)
+    grown = {
+        f"after {number} runs": f"{count} files, {size >> 20} MB, {seconds[number]} s a run"
+        for number, (count, size) in sizes.items()
+    }
+    record("readers", publishes=PUBLISHES, reads=reads, **grown)
     # Of a run only its record stays, with one file a table, and two of its report.
     assert runs <= 10 * 7
     assert records <= (PUBLISHES + 2) * 9

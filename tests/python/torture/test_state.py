@@ -93,7 +93,8 @@ def test_damage_to_any_file_is_mended_or_told(
             try:
                 for command in ("history", "report", "verify", "diff"):
                     code, _ = said_by(command, out, raws[0])
-                    ended[f"{command}: {code}"] = ended.get(f"{command}: {code}", 0) + 1
+                    end = f"{command}, exit {code}"
+                    ended[end] = ended.get(end, 0) + 1
                 is_rolled_back = random.random() < 0.3
                 if is_rolled_back:
                     said_by("rollback", out, raws[0])
