@@ -1,23 +1,13 @@
 {#- The text of one run parameter: the var, or its default where the var is empty.
-    A value that is not allowed stops the run. `value_props/parameters.py` holds the
-    same rules for the command line; a test keeps the two together. -#}
+    A value that is not allowed stops the run; what is allowed stands in dbt_project.yml. -#}
 {% macro run_parameter(name) %}
-    {%- set rules = {
-        'as_of_date': {'default': '', 'kind': 'date'},
-        'run_date': {'default': run_started_at.strftime('%Y-%m-%d'), 'kind': 'date'},
-        'week_rule': {'default': 'complete', 'choices': ['complete', 'latest']},
-        'report_weeks': {'default': '1', 'kind': 'integer', 'from': 1, 'to': 520},
-        'lookback_weeks': {'default': '3', 'kind': 'integer', 'from': 1, 'to': 104},
-        'lookback_anchor': {'default': 'week', 'choices': ['week', 'print']},
-        'max_quarantine_rate': {'default': '0.01', 'kind': 'rate', 'from': 0, 'to': 1},
-        'allow_incomplete': {'default': 'false', 'kind': 'switch'},
-    } -%}
-    {%- set rule = rules[name] -%}
+    {%- set rule = var('parameters')[name] -%}
     {#- dbt would render, and so execute, what Jinja a var of the command line holds. -#}
     {%- set raw = (invocation_args_dict.vars or {}).get(name) -%}
-    {%- set given = raw if '{' in (raw | string) else var(name) -%}
+    {%- set given = raw if '{' in (raw | string) else var(name, '') -%}
     {%- set text = (given if given is not none else '') | string -%}
-    {%- set text = text or rule['default'] -%}
+    {%- set today = run_started_at.strftime('%Y-%m-%d') if name == 'run_date' else '' -%}
+    {%- set text = text or rule.get('default', today) -%}
     {%- if not execute or text == '' or is_allowed_value(text, rule) -%}
         {%- if rule['kind'] == 'switch' -%}
             {{ return('true' if text | lower in switches_on() else 'false') }}

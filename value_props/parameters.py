@@ -1,16 +1,20 @@
-"""What a user may set: the parameters of a run with their rules, switches, and folders.
+"""What a user may set: the parameters of a run, switches, and folders.
 
-`macros/run_parameter.sql` holds the same rules for plain dbt; a test keeps them together.
+The parameters and their limits stand in dbt_project.yml, where plain dbt reads them as well.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from value_props import __version__
 from value_props.errors import ValuePropsError
 
 SWITCHES = {"1": True, "true": True, "yes": True, "on": True} | {
@@ -67,108 +71,112 @@ def is_date(text: str) -> bool:
     return True
 
 
-def _is_whole(first: int, last: int) -> Callable[[str], bool]:
-    return lambda text: bool(re.fullmatch(r"[0-9]{1,9}", text)) and first <= int(text) <= last
-
-
-def _is_rate(text: str) -> bool:
-    return bool(re.fullmatch(r"[0-9]{1,9}([.][0-9]{1,9})?", text)) and 0 <= float(text) <= 1
-
-
-def _is_one_of(*choices: str) -> Callable[[str], bool]:
-    return lambda text: text in choices
-
-
 @dataclass(frozen=True)
 class Parameter:
-    """One dbt var that a run can set.
+    """One dbt var that a run can set, as dbt_project.yml has it.
 
     Args:
         name: of the var.
+        meaning: one line for the help.
         flag: of the command line.
         default: used where the value is empty.
-        meaning: one line for the help.
-        allowed: what a value may be, in words.
-        accepts: whether a text is such a value.
-        is_switch: whether it is on or off; the command line takes the bare flag for on.
+        kind: date, integer, rate or switch; empty where there are choices.
+        choices: the texts that are allowed, if they are so few.
+        least: of an integer or a rate.
+        most: of an integer or a rate.
     """
 
     name: str
-    flag: str
-    default: str
     meaning: str
-    allowed: str
-    accepts: Callable[[str], bool]
-    is_switch: bool = False
+    flag: str
+    default: str = ""
+    kind: str = ""
+    choices: tuple[str, ...] = ()
+    least: int = 0
+    most: int = 0
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is on or off; the command line takes the bare flag for on."""
+        return self.kind == "switch"
+
+    @property
+    def allowed(self) -> str:
+        """What a value may be, in words."""
+        return {
+            "": " or ".join(self.choices),
+            "date": "a calendar date written YYYY-MM-DD",
+            "integer": f"a whole number from {self.least} to {self.most}",
+            "rate": f"a decimal number from {self.least} to {self.most}, such as 0.01",
+            "switch": ALLOWED_SWITCHES,
+        }[self.kind]
+
+    def accepts(self, text: str) -> bool:
+        """Whether a text is an allowed value."""
+        if self.kind == "date":
+            return is_date(text)
+        if self.kind == "switch":
+            return text.lower() in SWITCHES
+        pattern = {"integer": r"[0-9]{1,9}", "rate": r"[0-9]{1,9}([.][0-9]{1,9})?"}.get(self.kind)
+        if pattern:
+            return bool(re.fullmatch(pattern, text)) and self.least <= float(text) <= self.most
+        return text in self.choices
 
 
-PARAMETERS = (
-    Parameter(
-        "as_of_date",
-        "--as-of",
-        "",
-        "Cut-off: rows dated after it do not exist. Default: the latest day with a print.",
-        "a calendar date written YYYY-MM-DD",
-        is_date,
-    ),
-    Parameter(
-        "week_rule",
-        "--week-rule",
-        "complete",
-        "complete: the last week that is over at the cut-off. latest: the week that holds it.",
-        "complete or latest",
-        _is_one_of("complete", "latest"),
-    ),
-    Parameter(
-        "report_weeks",
-        "--report-weeks",
-        "1",
-        "How many consecutive weeks, ending with that one.",
-        "a whole number from 1 to 520",
-        _is_whole(1, 520),
-    ),
-    Parameter(
-        "lookback_weeks",
-        "--lookback-weeks",
-        "3",
-        "Length of the lookback in weeks.",
-        "a whole number from 1 to 104",
-        _is_whole(1, 104),
-    ),
-    Parameter(
-        "lookback_anchor",
-        "--lookback-anchor",
-        "week",
-        "week: look back from the Monday of the print's week. print: from the print's own day.",
-        "week or print",
-        _is_one_of("week", "print"),
-    ),
-    Parameter(
-        "max_quarantine_rate",
-        "--max-quarantine-rate",
-        "0.01",
-        "Highest share of quarantined rows that a source may have.",
-        "a decimal number from 0 to 1, such as 0.01",
-        _is_rate,
-    ),
-    Parameter(
-        "allow_incomplete",
-        "--allow-incomplete",
-        "false",
-        "Warn, and do not fail, where a day has no print or a source ends early.",
-        ALLOWED_SWITCHES,
-        lambda text: text.lower() in SWITCHES,
-        is_switch=True,
-    ),
-    Parameter(
-        "run_date",
-        "--run-date",
-        "",
-        "The date of the run, in UTC. Default: today.",
-        "a calendar date written YYYY-MM-DD",
-        is_date,
-    ),
-)
+def find_project() -> Path:
+    """The folder of dbt_project.yml: the one this package lies in, or else the current one.
+
+    A package that was installed by copy lies in none; the models of another version than its own
+    would not go with it.
+
+    Raises:
+        ValuePropsError: neither holds a project of this version.
+    """
+    for folder in (Path(__file__).resolve().parents[1], Path.cwd()):
+        if (folder / "dbt_project.yml").is_file() and (folder / "value_props").is_dir():
+            version = _settings_of(folder)["version"]
+            if version != __version__:
+                raise ValuePropsError(
+                    f"it is version {version}, and the installed command is {__version__}",
+                    f"Project {folder}",
+                    "Install the command from the project: `pip install --editable .`",
+                )
+            return folder
+    raise ValuePropsError(
+        "there is no dbt_project.yml here",
+        f"Folder {Path.cwd()}",
+        "Change to the root of the value-props repository: the package alone has no models",
+    )
+
+
+def _settings_of(project: Path) -> dict[str, Any]:
+    text = (project / "dbt_project.yml").read_text(encoding="utf-8")
+    settings: dict[str, Any] = yaml.safe_load(text)
+    return settings
+
+
+def _parameters() -> tuple[Parameter, ...]:
+    """Those of the project; none where there is no project, so that other commands work."""
+    try:
+        listed = _settings_of(find_project())["vars"]["parameters"]
+    except (ValuePropsError, OSError):
+        return ()
+    return tuple(
+        Parameter(
+            name,
+            rule["meaning"],
+            rule.get("flag", f"--{name.replace('_', '-')}"),
+            rule.get("default", ""),
+            rule.get("kind", ""),
+            tuple(rule.get("choices", ())),
+            rule.get("from", 0),
+            rule.get("to", 0),
+        )
+        for name, rule in listed.items()
+    )
+
+
+PARAMETERS = _parameters()
 
 
 def check_parameters(given: Mapping[str, str]) -> dict[str, str]:

@@ -2,10 +2,7 @@
 -- Every parameter of the run as it was given or defaulted, checked and typed. The dates
 -- that follow from them are in int_run_window.
 {% set given = {} %}
-{% for name in [
-    'run_date', 'as_of_date', 'week_rule', 'report_weeks', 'lookback_weeks',
-    'lookback_anchor', 'max_quarantine_rate', 'allow_incomplete',
-] %}
+{% for name in var('parameters') %}
     {% do given.update({name: run_parameter(name)}) %}
 {% endfor %}
 

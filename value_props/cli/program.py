@@ -32,7 +32,7 @@ from value_props.cli.console import (
     start_in_utf_8,
 )
 from value_props.errors import ExitCode, RefusedError, ValuePropsError, printable, user_error_of
-from value_props.parameters import PARAMETERS, check_parameters, folder_of, switch_of
+from value_props.parameters import PARAMETERS, check_parameters, find_project, folder_of, switch_of
 from value_props.publish.lock import is_held
 from value_props.publish.out_path import (
     DATABASE,
@@ -42,13 +42,14 @@ from value_props.publish.out_path import (
 from value_props.publish.places import Place, is_address, place_of
 from value_props.publish.publisher import existing, verify_current
 from value_props.resources import RESOURCES, Resources, resolve
-from value_props.run.dbt import find_project
 
 DEFAULT_RAW = Path("data/raw")
 DEFAULT_OUT = Path("data/out")
 DEFAULT_BACKFILL = Path("data/backfill")
 DEFAULT_STORE = Path("data/store")
 Command = TypeVar("Command", bound=Callable[..., Any])
+# Where there is no project, its parameters are not known, and the command says so.
+_WITH_PARAMETERS = {"ignore_unknown_options": not PARAMETERS, "allow_extra_args": not PARAMETERS}
 
 
 def _parameter_options(command: Command, without: Collection[str] = ()) -> Command:
@@ -152,7 +153,7 @@ def cli(context: click.Context, debug: bool) -> None:
     logs.configure(debug)
 
 
-@cli.command()
+@cli.command(context_settings=_WITH_PARAMETERS)
 @_raw_option
 @_out_option
 @_parameter_options
@@ -194,7 +195,7 @@ def build(
         _print_summary(published)
 
 
-@cli.command()
+@cli.command(context_settings=_WITH_PARAMETERS)
 @click.option("--from", "first_day", required=True, metavar="MONDAY", help="Of the first week.")
 @click.option("--to", "last_day", required=True, metavar="SUNDAY", help="Of the last week.")
 @_raw_option
@@ -210,6 +211,7 @@ def backfill(
     from value_props.run import build as job
     from value_props.run.backfill import parameters_of
 
+    find_project()
     span = parameters_of(first_day, last_day)
     # Its weeks were asked for by name, so they are current even if older than the last ones.
     request = replace(_request(debug, raw, out, {**given, **span}, True), edition=BACKFILL)
@@ -260,7 +262,7 @@ def load(
         )
 
 
-@cli.command()
+@cli.command(context_settings=_WITH_PARAMETERS)
 @_raw_option
 @_parameter_options
 @_resource_options

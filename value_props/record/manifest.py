@@ -20,6 +20,7 @@ from value_props import database
 from value_props.errors import printable
 from value_props.files import files_under, sha256_of
 from value_props.logs import logger
+from value_props.parameters import PARAMETERS
 from value_props.publish.bucket import Entry
 from value_props.publish.out_path import DATABASE, MANIFEST, Edition
 from value_props.record.facts import Verdict, utc_now
@@ -54,16 +55,7 @@ def write_manifest(
         report_weeks = _report_weeks(path)
         [mart] = database.rows(path, f"select count(*) as n from {database.MART}")  # nosec B608
         inputs = [_located(row, run["raw_path"], objects) for row in _inputs(path)]
-    parameters = (
-        "run_date",
-        "as_of_date",
-        "week_rule",
-        "report_weeks",
-        "lookback_weeks",
-        "lookback_anchor",
-        "max_quarantine_rate",
-        "allow_incomplete",
-    )
+    parameters = [parameter.name for parameter in PARAMETERS]
     manifest = {
         "format_version": FORMAT_VERSION,
         "status": "published",

@@ -10,9 +10,8 @@ from __future__ import annotations
 import datetime
 
 from value_props.errors import ValuePropsError
-from value_props.parameters import is_date
+from value_props.parameters import PARAMETERS, is_date
 
-MOST_WEEKS = 520
 # Rows dated before it are not valid.
 FIRST_DAY = datetime.date(2000, 1, 1)
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -23,7 +22,7 @@ def parameters_of(first_day: str, last_day: str) -> dict[str, str]:
 
     Args:
         first_day: a Monday, YYYY-MM-DD.
-        last_day: a Sunday on or after it, at most 520 weeks on.
+        last_day: a Sunday on or after it, at most as many weeks on as a report may have.
 
     Returns:
         Texts by name of the var.
@@ -34,17 +33,18 @@ def parameters_of(first_day: str, last_day: str) -> dict[str, str]:
     first = _day_of_week("--from", first_day, "Monday")
     last = _day_of_week("--to", last_day, "Sunday")
     weeks = ((last - first).days + 1) // 7
+    [most] = [parameter.most for parameter in PARAMETERS if parameter.name == "report_weeks"]
     if weeks < 1:
         raise ValuePropsError(
             f"{last} lies before {first}, the day of --from",
             "Parameter --to",
             f"Name a Sunday from {first + datetime.timedelta(days=6)} on",
         )
-    if weeks > MOST_WEEKS:
+    if weeks > most:
         raise ValuePropsError(
-            f"{first} to {last} are {weeks:,} weeks, and {MOST_WEEKS} are allowed",
+            f"{first} to {last} are {weeks:,} weeks, and {most} are allowed",
             "Parameters --from and --to",
-            f"Name a Sunday up to {first + datetime.timedelta(days=7 * MOST_WEEKS - 1)}",
+            f"Name a Sunday up to {first + datetime.timedelta(days=7 * most - 1)}",
         )
     return {
         "as_of_date": last.isoformat(),

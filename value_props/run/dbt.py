@@ -1,4 +1,4 @@
-"""Where the dbt project is, and one way to run dbt in this process."""
+"""One way to run dbt in this process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from value_props import __version__
 from value_props.errors import ValuePropsError, refused_by_system, remedy_of
 from value_props.record.facts import NodeOutcome
 from value_props.resources import environment, resolve
@@ -25,37 +22,6 @@ BUILT_KINDS = ("model", "seed", "snapshot", "test")
 # Options of a build. Unit tests judge the code and not the data: they ran before it was merged.
 DATA_ONLY = ("--exclude-resource-type", "unit_test")
 MODELS_ONLY = (*DATA_ONLY, "--exclude-resource-type", "test")
-
-
-def find_project() -> Path:
-    """The folder of dbt_project.yml: the one this package lies in, or else the current one.
-
-    A package that was installed by copy lies in none; the models of another version than its own
-    would not go with it.
-
-    Raises:
-        ValuePropsError: neither holds a project of this version.
-    """
-    for folder in (Path(__file__).resolve().parents[2], Path.cwd()):
-        if (folder / "dbt_project.yml").is_file() and (folder / "value_props").is_dir():
-            _refuse_other_version(folder)
-            return folder
-    raise ValuePropsError(
-        "there is no dbt_project.yml here",
-        f"Folder {Path.cwd()}",
-        "Change to the root of the value-props repository: the package alone has no models",
-    )
-
-
-def _refuse_other_version(project: Path) -> None:
-    text = (project / "dbt_project.yml").read_text(encoding="utf-8")
-    version = yaml.safe_load(text)["version"]
-    if version != __version__:
-        raise ValuePropsError(
-            f"it is version {version}, and the installed command is {__version__}",
-            f"Project {project}",
-            "Install the command from the project: `pip install --editable .`",
-        )
 
 
 @dataclass

@@ -16,9 +16,9 @@ import pytest
 from support.harness import CLEAN, ROOT, value_props
 
 from value_props.errors import ExitCode, ValuePropsError, user_error_of
-from value_props.parameters import folder_of, switch_of
+from value_props.parameters import find_project, folder_of, switch_of
 from value_props.record.facts import NodeOutcome
-from value_props.run.dbt import Dbt, find_project
+from value_props.run.dbt import Dbt
 
 COMMAND = [sys.executable, "-c", "from value_props.cli.program import main; main()"]
 FINAL_CSV = "final.csv"
@@ -303,7 +303,7 @@ def test_a_repository_that_git_refuses_is_told(
 def test_the_project_is_the_one_of_the_package_and_of_its_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import value_props.run.dbt as project
+    from value_props import parameters as project
 
     # That of the package comes before the one that the user is in.
     (tmp_path / "other" / "value_props").mkdir(parents=True)
@@ -313,7 +313,9 @@ def test_the_project_is_the_one_of_the_package_and_of_its_version(
     monkeypatch.chdir(tmp_path)
     assert find_project() == ROOT
     # As if the package were installed by copy.
-    monkeypatch.setattr(project, "__file__", str(tmp_path / "site-packages/value_props/run/dbt.py"))
+    monkeypatch.setattr(
+        project, "__file__", str(tmp_path / "site-packages/value_props/parameters.py")
+    )
     with pytest.raises(ValuePropsError, match=r"no dbt_project\.yml here"):
         find_project()
     (tmp_path / "dbt_project.yml").write_text("version: 9.9.9\n", encoding="utf-8")
@@ -325,3 +327,25 @@ def test_the_project_is_the_one_of_the_package_and_of_its_version(
         find_project()
     monkeypatch.chdir(ROOT)
     assert find_project() == ROOT
+
+
+def test_without_a_project_the_command_says_so_and_looks_back_all_the_same(tmp_path: Path) -> None:
+    # As if the package were installed by copy.
+    shutil.copytree(ROOT / "value_props", tmp_path / "value_props")
+    command = (sys.executable, "-c", "from value_props.cli.program import main; main()")
+    for arguments, code, told in (
+        (("build", "--week-rule=latest"), 2, "there is no dbt_project.yml here"),
+        (("backfill", "--from=2020-11-02", "--to=2020-11-08"), 2, "no dbt_project.yml here"),
+        (("history", "--out", str(tmp_path)), 0, "Nothing ran in"),
+    ):
+        answer = subprocess.run(
+            [*command, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            errors="replace",
+            encoding="utf-8",
+            check=False,
+        )
+        said = " ".join((answer.stdout + answer.stderr).split())
+        assert (answer.returncode, told in said) == (code, True), said
