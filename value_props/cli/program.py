@@ -649,10 +649,7 @@ def _print_summary(published: Any) -> None:
     for warning in manifest["warnings"]:
         say(f"Warning: {warning}.")
     if any(warning.startswith("Drift: ") for warning in manifest["warnings"]):
-        say(
-            "Drift stops no run. If the raw files are wrong, correct them and build again, or go"
-            " back with `value-props rollback`."
-        )
+        say("Drift stops no run. If the raw files are wrong, correct them and build again.")
     say(f"{'Built' if published.kept_back else 'Published'} {_week(manifest)}.")
     say(
         f"Rows: {read:,} read, {kept:,} kept, {quarantined:,} quarantined;"
@@ -670,8 +667,8 @@ def _print_summary(published: Any) -> None:
         say("This is sample data, made up by `value-props sample`.")
     if published.kept_back:
         say(
-            f"{published.kept_back}, so this run is kept but is not published. To publish it, add"
-            " --make-current to the command."
+            f"{published.kept_back}, so readers go on finding that run, and this one is only kept."
+            " Add --make-current to have them find this one."
         )
 
 

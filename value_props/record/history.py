@@ -354,6 +354,14 @@ def _fold(connection: duckdb.DuckDBPyConnection, out: OutPath, cache: Path) -> N
     move(draft, cache)
 
 
+def _is_whole(path: Path, table: Table) -> bool:
+    with opened(None) as connection, suppress(duckdb.Error):
+        rows = f"select {_columns(table)} from {parquet_rows([path])}"  # nosec B608
+        connection.execute(f"select count(columns(*)) from ({rows})")  # nosec B608
+        return True
+    return False
+
+
 def _columns(table: Table) -> str:
     return ", ".join(column.name for column in table.columns)
 
@@ -386,11 +394,17 @@ def _over_records(
         found = []
         for path in paths:
             # A later version may have written columns that are not known here.
+            fault: duckdb.Error | None = None
             for columns in ("*", _columns(table)):
-                with suppress(duckdb.Error):
+                try:
                     found.extend(run([path], columns))
                     break
+                except duckdb.Error as error:
+                    fault = error
             else:
+                # Where the rows can be read, something else failed: a full disk.
+                if fault and _is_whole(path, table):
+                    raise fault
                 logger.warning(
                     "step=history problem=%s is damaged, so the history does without it; what is"
                     " published is not touched. Remove the file, and this warning ends",

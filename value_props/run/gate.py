@@ -121,6 +121,8 @@ _HIGH_RATES = """
         from (
             select source_name, quarantine_reason, count(*) as row_count
             from quality.quarantined_rows
+            -- A line that comes again counts into no rate.
+            where quarantine_reason <> 'duplicate'
             group by all
         )
         group by source_name

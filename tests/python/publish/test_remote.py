@@ -13,13 +13,13 @@ import obstore
 import pytest
 from obstore.exceptions import GenericError
 from support.bucket_runs import LAKE, publish, published
-from support.kills import KilledError
+from support.kills import KilledError, names_of
 from support.s3_server import BUCKET, S3Server, stop_in_an_upload
 
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.publish import bucket as module
 from value_props.publish.bucket import Bucket
-from value_props.publish.out_path import RUNS_KEPT, OutPath
+from value_props.publish.out_path import MANIFEST, REPORT, RUNS_KEPT, OutPath
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +82,12 @@ def test_a_kill_at_any_request_shows_the_files_of_one_run(
             is_killed = next(numbers) > wanted
         assert set(published(prefix).values()) in ({"1"}, {"2"})
         wait_for_the_lock()
+        # A run whose manifest is there is whole: one may go back to it.
+        entries = Bucket(f"{LAKE}/{prefix}").entries("runs")
+        for name in entries:
+            if name.endswith(MANIFEST):
+                run = name.removesuffix(MANIFEST)
+                assert {run + each for each in names_of(REPORT)} <= set(entries), wanted
         # Another machine, which has nothing of the killed run.
         publish(tmp_path / prefix / "b", prefix, "3")
         assert set(published(prefix).values()) == {"3"}

@@ -122,7 +122,7 @@ def stop_in_an_upload(
     """
     with subprocess.Popen(
         [sys.executable, "-c", f"{_SLOW_UPLOADS}\n{program}", *arguments],
-        cwd=Path(__file__).parent,
+        cwd=Path(__file__).parents[1],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         errors="replace",
