@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -400,9 +401,8 @@ def test_every_parameter_reaches_the_manifest(tmp_path: Path) -> None:
         *("--max-quarantine-rate", "0.5", "--allow-incomplete"),
     )
     assert answer.returncode == 0, answer.stderr
-    parameters = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))[
-        "parameters"
-    ]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    parameters = manifest["parameters"]
     assert parameters["as_of_date"] == "2020-11-25"
     assert parameters["week_rule"] == "latest"
     assert parameters["report_weeks"] == 2
@@ -410,3 +410,7 @@ def test_every_parameter_reaches_the_manifest(tmp_path: Path) -> None:
     assert parameters["lookback_anchor"] == "print"
     assert Decimal(parameters["max_quarantine_rate"]) == Decimal("0.5")
     assert parameters["allow_incomplete"] is True
+    days = re.findall(r'"day":"([0-9-]+)"', (CLEAN / "prints.json").read_text(encoding="utf-8"))
+    [prints] = [row for row in manifest["inputs"] if row["source"] == "prints"]
+    assert prints["rows_after_cut_off"] == sum(day > "2020-11-25" for day in days) > 0
+    assert prints["rows_up_to_cut_off"] + prints["rows_after_cut_off"] == prints["rows_kept"]

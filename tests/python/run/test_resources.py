@@ -57,6 +57,8 @@ def test_flags_come_before_variables_and_these_before_defaults(
         ("1.5GB", "1500MB"),
         ("1024MiB", "1GiB"),
         ("02gib", "2GiB"),
+        # The least that is allowed.
+        ("50MB", "50MB"),
     ],
 )
 def test_equal_sizes_have_one_spelling_that_duckdb_takes(text: str, spelled: str) -> None:
@@ -76,7 +78,7 @@ def test_equal_sizes_have_one_spelling_that_duckdb_takes(text: str, spelled: str
         ("--memory-limit", "much", "MiB"),
         ("--memory-limit", "80%", "MiB"),
         ("--memory-limit", "2", "MiB"),
-        ("--memory-limit", "10MB", "50MB at least"),
+        ("--memory-limit", "49999KB", "50MB at least"),
         ("--max-temp-size", "-1", "MiB"),
         ("--threads", "0", "from 1 to 256"),
         ("--threads", "1.5", "from 1 to 256"),
