@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,13 @@ def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
 def _processes_start_in_the_locale() -> None:
     """In a locale that is not UTF-8 the tests run in Python's UTF-8 mode, as the command does."""
     os.environ.pop("PYTHONUTF8", None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_are_heard() -> None:
+    """A shell starts what runs in the background deaf to Ctrl-C, and all that it starts."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -431,20 +431,7 @@ def history(out: Place, limit: int, is_json: bool) -> None:
         say_json(runs)
         return
     current = out_path.current_run_id()
-    table = [
-        {
-            "run": run["run_id"],
-            "status": "current" if run["run_id"] == current else run["status"],
-            "last week": run["last_week_start_date"],
-            "rows": run["rows_read"],
-            "bad": run["rows_quarantined"],
-            "in mart": run["rows_in_mart"],
-            "tests failed": run["tests_failed"],
-            "warned": run["tests_warned"],
-        }
-        for run in runs
-    ]
-    _print_table("runs", table, is_always_table=True)
+    _print_table("runs", [_row_of(run, current) for run in runs], is_always_table=True)
     if not runs:
         say(f"Nothing ran in {out.name} yet, or --out names another folder.")
     elif current and all(run["run_id"] != current for run in runs):
@@ -455,6 +442,19 @@ def history(out: Place, limit: int, is_json: bool) -> None:
             say(f"{run['run_id']}: {run['problem']}")
         for note in notes.get(run["run_id"], ()):
             say(f"{run['run_id']}: published to forget users; how many: {note['users']:,}")
+
+
+def _row_of(run: dict[str, Any], current: str | None) -> dict[str, Any]:
+    return {
+        "run": run["run_id"],
+        "status": "current" if run["run_id"] == current else run["status"],
+        "last week": run["last_week_start_date"],
+        "rows": run["rows_read"],
+        "bad": run["rows_quarantined"],
+        "in mart": run["rows_in_mart"],
+        "tests failed": run["tests_failed"],
+        "warned": run["tests_warned"],
+    }
 
 
 @cli.command()

@@ -133,17 +133,26 @@ def read_together(
     row_count, plain_bytes = write_counts_of_plain(connection, first, draft)
     if (row_count, plain_bytes) != (place, sum(len(file.rows) for file in files)):
         return None
+    if not _are_without_repeats(connection, first, contents):
+        return None
+    draft.write(connection, ROWS, "from valid_rows")
+    return draft, contents
+
+
+def _are_without_repeats(
+    connection: duckdb.DuckDBPyConnection, file: FoundFile, contents: Sequence[ContentFacts]
+) -> bool:
+    """Whether no content has an event twice; counts the users of each on the way."""
     import numpy as np
 
     ends = np.cumsum([facts.row_count for facts in contents])[:-1]
     columns = connection.execute(
-        f"select user_id, {EVENT_HASH if is_event(first) else 'rowid'} as event_hash"  # nosec B608
+        f"select user_id, {EVENT_HASH if is_event(file) else 'rowid'} as event_hash"  # nosec B608
         " from placed order by rowid"
     ).fetchnumpy()
     users, hashes = (np.split(columns[name], ends) for name in ("user_id", "event_hash"))
     for facts, users_of, hashes_of in zip(contents, users, hashes, strict=True):
         if count_distinct(hashes_of) < facts.row_count:
-            return None
+            return False
         facts.distinct_users = count_distinct(users_of)
-    draft.write(connection, ROWS, "from valid_rows")
-    return draft, contents
+    return True

@@ -69,16 +69,7 @@ def write_manifest(
         "report_weeks": report_weeks,
         "rows_in_mart": mart["n"],
         "inputs": inputs,
-        "outputs": [
-            {
-                "name": name,
-                "path": name,
-                "size_bytes": (folder / name).stat().st_size,
-                "sha256": sha256_of(folder / name),
-            }
-            for output in edition.outputs
-            for name in files_under(folder, output)
-        ],
+        "outputs": _outputs(folder, edition),
         "warnings": [printable(warning) for warning in verdict.warnings],
         "tests": verdict.tests,
         **made_by,
@@ -87,6 +78,19 @@ def write_manifest(
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
+
+
+def _outputs(folder: Path, edition: Edition) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "path": name,
+            "size_bytes": (folder / name).stat().st_size,
+            "sha256": sha256_of(folder / name),
+        }
+        for output in edition.outputs
+        for name in files_under(folder, output)
+    ]
 
 
 def made_by(project: Path) -> dict[str, Any]:

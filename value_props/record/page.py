@@ -182,7 +182,6 @@ def _days(
     first = max(min(row["activity_date"] for row in rows), last - timedelta(DAYS_SHOWN - 1))
     days = [first + timedelta(number) for number in range((last - first).days + 1)]
     counts = {(row["source_name"], row["activity_date"]): row["row_count"] for row in rows}
-    width = 100 / len(days)
 
     report = _span(window["first_week_start_date"], window["last_report_day"])
     is_by_print = window["lookback_anchor"] == "print"
@@ -204,27 +203,37 @@ def _days(
                 "lowest_day": days[numbers.index(min(numbers))],
                 "report": report,
                 "lookback": lookback,
-                "bars": [
-                    {
-                        "number": number,
-                        "left": number * width + 0.1 * width,
-                        "width": 0.8 * width,
-                        "height": 100 * rows / highest if highest else 0,
-                        "day": day,
-                        "rows": rows,
-                        "window": (
-                            "report"
-                            if _is_within(day, report)
-                            else "lookback"
-                            if _is_within(day, lookback)
-                            else "outside"
-                        ),
-                    }
-                    for number, (day, rows) in enumerate(zip(days, numbers, strict=True))
-                ],
+                "bars": _bars(dict(zip(days, numbers, strict=True)), report, lookback),
             }
         )
     return charts
+
+
+def _bars(
+    rows_by_day: Mapping[date, int],
+    report: tuple[date, date] | None,
+    lookback: tuple[date, date] | None,
+) -> list[dict[str, Any]]:
+    """A bar a day, in percent of the width and height of the chart."""
+    width, highest = 100 / len(rows_by_day), max(rows_by_day.values())
+    return [
+        {
+            "number": number,
+            "left": number * width + 0.1 * width,
+            "width": 0.8 * width,
+            "height": 100 * rows / highest if highest else 0,
+            "day": day,
+            "rows": rows,
+            "window": (
+                "report"
+                if _is_within(day, report)
+                else "lookback"
+                if _is_within(day, lookback)
+                else "outside"
+            ),
+        }
+        for number, (day, rows) in enumerate(rows_by_day.items())
+    ]
 
 
 def _span(start: str | None, end: str | None, days_before: int = 0) -> tuple[date, date] | None:

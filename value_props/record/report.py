@@ -117,19 +117,7 @@ def compose(
         spelled = _spelled_types(connection, findings.outcomes)
         report = {
             "format_version": FORMAT_VERSION,
-            "run": {
-                "run_id": begun.run_id,
-                "started_at": begun.started_at,
-                "ended_at": utc_now(),
-                "status": ended.status,
-                "exit_code": ended.exit_code,
-                "is_made_current": ended.is_made_current,
-                "raw_path": begun.raw_path,
-                "is_sample_data": findings.is_sample_data,
-                "parameters": dict(begun.parameters),
-                "git_commit": begun.git_commit,
-                "versions": dict(begun.versions),
-            },
+            "run": _run(begun, ended, findings),
             "window": window,
             "problems": [printable(problem) for problem in findings.problems],
             "warnings": [printable(warning) for warning in findings.warnings],
@@ -149,6 +137,22 @@ def compose(
         }
     plain: dict[str, Any] = json.loads(json.dumps(report, default=_as_json))
     return plain
+
+
+def _run(begun: Begun, ended: Ended, findings: Findings) -> dict[str, Any]:
+    return {
+        "run_id": begun.run_id,
+        "started_at": begun.started_at,
+        "ended_at": utc_now(),
+        "status": ended.status,
+        "exit_code": ended.exit_code,
+        "is_made_current": ended.is_made_current,
+        "raw_path": begun.raw_path,
+        "is_sample_data": findings.is_sample_data,
+        "parameters": dict(begun.parameters),
+        "git_commit": begun.git_commit,
+        "versions": dict(begun.versions),
+    }
 
 
 def write(report: Mapping[str, Any], folder: Path, scratch: Path) -> None:
@@ -294,24 +298,12 @@ _QUARANTINE = """
 def _source(
     connection: duckdb.DuckDBPyConnection, name: str, tests: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    read = rows_of(
-        connection,
-        "select count(*) as files, sum(row_count) as rows from staging.raw_files"
-        " where source_name = ?",
-        [name],
-    )
-    kept = rows_of(
-        connection,
-        "select sum(rows_kept) as kept, sum(rows_quarantined) as quarantined"
-        " from quality.row_reconciliation where source_name = ?",
-        [name],
-    )
+    is_read, rows = _rows_of_source(connection, name)
     unknown = rows_of(
         connection,
         "select distinct field_name from quality.schema_drift where source_name = ? order by all",
         [name],
     )
-    is_read = bool(read and read[0]["files"])
     return {
         "name": name,
         "kind": "source",
@@ -324,10 +316,7 @@ def _source(
         "missing_columns": _missing_fields(connection, name),
         "new_columns": [row["field_name"] for row in unknown],
         "wrong_types": [],
-        "rows": {
-            "read": read[0]["rows"] if is_read else None,
-            **(kept[0] if kept else {"kept": None, "quarantined": None}),
-        },
+        "rows": rows,
         "quarantine": rows_of(
             connection,
             _QUARANTINE,
@@ -339,6 +328,27 @@ def _source(
             if {f"base_{name}", f"stg_{name}"} & set(test["model_name"].split(", "))
         ],
     }
+
+
+def _rows_of_source(
+    connection: duckdb.DuckDBPyConnection, name: str
+) -> tuple[bool, dict[str, int | None]]:
+    """Whether a source has files, and how many of its rows were read, kept and quarantined."""
+    read = rows_of(
+        connection,
+        "select count(*) as files, sum(row_count) as rows from staging.raw_files"
+        " where source_name = ?",
+        [name],
+    )
+    kept = rows_of(
+        connection,
+        "select sum(rows_kept) as kept, sum(rows_quarantined) as quarantined"
+        " from quality.row_reconciliation where source_name = ?",
+        [name],
+    )
+    is_read = bool(read and read[0]["files"])
+    counts = kept[0] if kept else {"kept": None, "quarantined": None}
+    return is_read, {"read": read[0]["rows"] if is_read else None, **counts}
 
 
 def _missing_fields(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:

@@ -270,7 +270,7 @@ def test_a_push_replaces_the_metrics_of_the_run_before(
 
         metrics.push("no metric", environ)
         [warning] = [record for record in log.records if record.levelno == logging.WARNING]
-        assert "http_status=400" in warning.message
+        assert "status 400" in warning.message
         assert SECRET not in log.text
     finally:
         gateway.terminate()
