@@ -11,6 +11,7 @@ import pytest
 
 from value_props import files
 from value_props.files import lead, remove_tree, replace_text, replacing
+from value_props.logs import log_file, logger
 
 
 def test_a_reader_finds_a_whole_file_at_any_moment(tmp_path: Path) -> None:
@@ -84,3 +85,9 @@ def test_a_folder_that_cannot_be_removed_is_named_in_full(
     with pytest.raises(PermissionError) as told:
         remove_tree(tmp_path)
     assert told.value.filename == str(tmp_path)
+
+
+def test_a_log_on_a_full_disk_does_not_change_how_a_run_ends() -> None:
+    with suppress(KeyError), log_file(Path("/dev/full")):
+        logger.warning("what the disk does not take")
+        raise KeyError
