@@ -132,16 +132,23 @@ def find_project() -> Path:
     Raises:
         ValuePropsError: neither holds a project of this version.
     """
+    return _project()[0]
+
+
+def _project() -> tuple[Path, dict[str, Any]]:
+    """The folder of the project, and what its dbt_project.yml says; see find_project."""
     for folder in (Path(__file__).resolve().parents[1], Path.cwd()):
-        if (folder / "dbt_project.yml").is_file() and (folder / "value_props").is_dir():
-            version = _settings_of(folder)["version"]
-            if version != __version__:
+        path = folder / "dbt_project.yml"
+        if path.is_file() and (folder / "value_props").is_dir():
+            settings: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if settings["version"] != __version__:
                 raise ValuePropsError(
-                    f"it is version {version}, and the installed command is {__version__}",
+                    f"it is version {settings['version']}, and the installed command is"
+                    f" {__version__}",
                     f"Project {folder}",
                     "Install the command from the project: `pip install --editable .`",
                 )
-            return folder
+            return folder, settings
     raise ValuePropsError(
         "there is no dbt_project.yml here",
         f"Folder {Path.cwd()}",
@@ -149,28 +156,22 @@ def find_project() -> Path:
     )
 
 
-def _settings_of(project: Path) -> dict[str, Any]:
-    text = (project / "dbt_project.yml").read_text(encoding="utf-8")
-    settings: dict[str, Any] = yaml.safe_load(text)
-    return settings
-
-
 def _parameters() -> tuple[Parameter, ...]:
     """Those of the project; none where there is no project, so that other commands work."""
     try:
-        listed = _settings_of(find_project())["vars"]["parameters"]
+        listed = _project()[1]["vars"]["parameters"]
     except (ValuePropsError, OSError):
         return ()
     return tuple(
         Parameter(
-            name,
-            rule["meaning"],
-            rule.get("flag", f"--{name.replace('_', '-')}"),
-            rule.get("default", ""),
-            rule.get("kind", ""),
-            tuple(rule.get("choices", ())),
-            rule.get("from", 0),
-            rule.get("to", 0),
+            name=name,
+            meaning=rule["meaning"],
+            flag=rule.get("flag", f"--{name.replace('_', '-')}"),
+            default=rule.get("default", ""),
+            kind=rule.get("kind", ""),
+            choices=tuple(rule.get("choices", ())),
+            least=rule.get("from", 0),
+            most=rule.get("to", 0),
         )
         for name, rule in listed.items()
     )

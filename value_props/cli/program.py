@@ -34,13 +34,9 @@ from value_props.cli.console import (
 from value_props.errors import ExitCode, RefusedError, ValuePropsError, printable, user_error_of
 from value_props.parameters import PARAMETERS, check_parameters, find_project, folder_of, switch_of
 from value_props.publish.lock import is_held
-from value_props.publish.out_path import (
-    DATABASE,
-    MANIFEST,
-    PAGE,
-)
+from value_props.publish.out_path import DATABASE, MANIFEST, PAGE
 from value_props.publish.places import Place, is_address, place_of
-from value_props.publish.publisher import existing, verify_current
+from value_props.publish.publisher import existing, fetched, verify_current
 from value_props.resources import RESOURCES, Resources, resolve
 
 DEFAULT_RAW = Path("data/raw")
@@ -211,6 +207,7 @@ def backfill(
     from value_props.run import build as job
     from value_props.run.backfill import parameters_of
 
+    # Its parameters limit the span.
     find_project()
     span = parameters_of(first_day, last_day)
     # Its weeks were asked for by name, so they are current even if older than the last ones.
@@ -371,9 +368,8 @@ def forget(debug: bool, /, users: set[int], out: Place, **given: Any) -> None:
     from value_props.run import forget as job
 
     with out.told():
-        publisher = existing(out)
-        publisher.fetch(job.COMMAND)
-        request = replace(_request(debug, out, out, given, True), edition=publisher.out.edition)
+        edition = fetched(out, job.COMMAND).edition
+        request = replace(_request(debug, out, out, given, True), edition=edition)
         published, forgotten = job.forget(request, users)
     with result_stands():
         if published:
@@ -465,9 +461,7 @@ def report(run_id: str | None, out: Place) -> None:
     from value_props.record import report as reports
 
     with out.told():
-        publisher = existing(out)
-        publisher.fetch("report")
-        found = reports.of_run(publisher.out, run_id)
+        found = reports.of_run(fetched(out, "report"), run_id)
     say_json(found)
 
 
@@ -480,9 +474,7 @@ def diff(before: str, after: str, out: Place) -> None:
     from value_props.publish.diff import changes
 
     with out.told():
-        publisher = existing(out)
-        publisher.fetch("diff", runs=(before, after))
-        found = changes(publisher.out, before, after)
+        found = changes(fetched(out, "diff", runs=(before, after)), before, after)
     _print_table(f"changes from {before} to {after}", found, is_always_table=True)
 
 
@@ -504,9 +496,8 @@ def docs(out: Place) -> None:
 
     project = find_project()
     with out.told():
-        publisher = existing(out, may_be_missing=True)
-        publisher.fetch("docs", names=(DATABASE, PAGE))
-    site = write_docs(project, publisher.out, project / "target" / "docs")
+        out_path = fetched(out, "docs", names=(DATABASE, PAGE), may_be_missing=True)
+    site = write_docs(project, out_path, project / "target" / "docs")
     for name, reason in site.missing.items():
         complain(f"{name}: {reason}")
     with result_stands():
@@ -518,6 +509,8 @@ def main() -> None:
     start_in_utf_8()
     prepare_streams()
     code = _exit_code_of_command("--debug" in sys.argv)
+    if code:
+        complain(f"(exit {code})")
     if not close_streams() and code == ExitCode.PUBLISHED:
         code = int(ExitCode.CANNOT_RUN)
     sys.exit(code)
@@ -548,20 +541,17 @@ def _exit_code_of_command(is_debug: bool) -> int:
         complain(f"Error: {error.format_message()}")
         if context:
             complain(f"`{context.command_path} --help` lists all options.")
-        complain(f"(exit {ExitCode.CANNOT_RUN:d})")
         return int(ExitCode.CANNOT_RUN)
     except click.exceptions.Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         complain("Interrupted. What was published before is as it was; run the command again.")
-        complain(f"(exit {ExitCode.CANNOT_RUN:d})")
         return int(ExitCode.CANNOT_RUN)
     except Exception as error:
         told = user_error_of(error)
         lines = told.lines() if told else [f"Unexpected {type(error).__name__}: {error}"]
-        code = int(told.exit_code if told else ExitCode.CANNOT_RUN)
-        _complain(lines, code, is_debug)
-        return code
+        _complain(lines, is_debug)
+        return int(told.exit_code if told else ExitCode.CANNOT_RUN)
 
 
 @contextmanager
@@ -589,7 +579,7 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _complain(lines: list[str], code: int, is_debug: bool) -> None:
+def _complain(lines: list[str], is_debug: bool) -> None:
     if is_debug:
         for line in traceback.format_exc().splitlines():
             complain(line)
@@ -601,7 +591,6 @@ def _complain(lines: list[str], code: int, is_debug: bool) -> None:
         )
         for part in text.splitlines():
             complain(part)
-    complain(f"(exit {code})")
 
 
 def _request(debug: bool, raw: Place, out: Place, given: dict[str, Any], make_current: bool) -> Any:

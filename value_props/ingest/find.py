@@ -141,17 +141,14 @@ def find_raw_files(raw_path: Path) -> list[FoundFile]:
             or a file beside its own .gz.
     """
     if not raw_path.is_dir():
+        is_file = raw_path.exists()
         raise ValuePropsError(
-            *(
-                ("it is a file", f"Raw path {raw_path}", "Name the folder that holds the file")
-                if raw_path.exists()
-                else (
-                    "there is no such folder",
-                    f"Raw path {raw_path}",
-                    "Name the folder that holds the raw files, or write sample data with"
-                    f" `value-props sample --out {raw_path}`",
-                )
-            )
+            "it is a file" if is_file else "there is no such folder",
+            f"Raw path {raw_path}",
+            "Name the folder that holds the file"
+            if is_file
+            else "Name the folder that holds the raw files, or write sample data with"
+            f" `value-props sample --out {raw_path}`",
         )
     folder = raw_path.absolute()
     names = sorted(path.name for path in raw_path.iterdir())

@@ -141,6 +141,20 @@ def existing(place: Place, *, may_be_missing: bool = False) -> Publisher:
     return publisher_of(place, edition_at(place.folder) or REPORT)
 
 
+def fetched(
+    place: Place,
+    command: str,
+    names: Collection[str] = (),
+    runs: Collection[str] = (),
+    *,
+    may_be_missing: bool = False,
+) -> OutPath:
+    """An out path with what a command reads; see existing, and Publisher.fetch."""
+    publisher = existing(place, may_be_missing=may_be_missing)
+    publisher.fetch(command, names, runs)
+    return publisher.out
+
+
 def roll_back(publisher: Publisher, run_id: str) -> None:
     """Make an older passed run the current one again. Call it under the lock, once it is opened.
 

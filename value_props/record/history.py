@@ -178,6 +178,7 @@ def note_forgotten(out: OutPath, run_id: str | None, facts: Mapping[str, Any]) -
     for folder in folders:
         notes = [*_notes_of(folder), dict(facts)]
         replace_text(folder / FORGOTTEN, json.dumps(notes, indent=2), scratch=out.root)
+        sync(folder)
 
 
 def forgotten(out: OutPath) -> dict[str, list[dict[str, Any]]]:
@@ -328,16 +329,10 @@ def _load(
 
 def _folded(connection: duckdb.DuckDBPyConnection, cache: Path) -> set[str]:
     """The runs whose records are put together in the cache; none where it is not whole."""
-    try:
-        for table in TABLES:
-            path = parquet_rows([cache / f"{table.name}.parquet"])
-            connection.execute(
-                f"select count(columns(*)) from (select {_columns(table)} from {path})"  # nosec B608
-            )
-        path = parquet_rows([cache / f"{RUNS.name}.parquet"])
-        found = connection.execute(f"select run_id from {path}").fetchall()  # nosec B608
-    except duckdb.Error:
+    if not all(_is_whole(connection, cache / f"{table.name}.parquet", table) for table in TABLES):
         return set()
+    path = parquet_rows([cache / f"{RUNS.name}.parquet"])
+    found = connection.execute(f"select run_id from {path}").fetchall()  # nosec B608
     return {run_id for (run_id,) in found}
 
 
@@ -354,8 +349,9 @@ def _fold(connection: duckdb.DuckDBPyConnection, out: OutPath, cache: Path) -> N
     move(draft, cache)
 
 
-def _is_whole(path: Path, table: Table) -> bool:
-    with opened(None) as connection, suppress(duckdb.Error):
+def _is_whole(connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> bool:
+    """Whether a file of a table can be read to its end, and has all columns that are known."""
+    with suppress(duckdb.Error):
         rows = f"select {_columns(table)} from {parquet_rows([path])}"  # nosec B608
         connection.execute(f"select count(columns(*)) from ({rows})")  # nosec B608
         return True
@@ -403,7 +399,7 @@ def _over_records(
                     fault = error
             else:
                 # Where the rows can be read, something else failed: a full disk.
-                if fault and _is_whole(path, table):
+                if fault and _is_whole(connection, path, table):
                     raise fault
                 logger.warning(
                     "step=history problem=%s is damaged, so the history does without it; what is"

@@ -122,7 +122,9 @@ class Dbt:
             raise outcome.exception
         if outcome.result is None:
             fault = outcome.exception
-            raise (isinstance(fault, OSError) and refused_by_system(fault)) or ValuePropsError(
+            if isinstance(fault, OSError):
+                raise refused_by_system(fault) from fault
+            raise ValuePropsError(
                 f"dbt could not start: {fault}", f"Project {self.project}", remedy_of(str(fault))
             ) from fault
         return outcome.result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from support.harness import CLEAN, ROOT, value_props
+from support.harness import CLEAN, ROOT, sha256, value_props
 
 from value_props.errors import ExitCode, ValuePropsError, user_error_of
 from value_props.parameters import find_project, folder_of, switch_of
@@ -35,10 +34,6 @@ def run(
         capture_output=True,
         check=False,
     )
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -332,20 +327,11 @@ def test_the_project_is_the_one_of_the_package_and_of_its_version(
 def test_without_a_project_the_command_says_so_and_looks_back_all_the_same(tmp_path: Path) -> None:
     # As if the package were installed by copy.
     shutil.copytree(ROOT / "value_props", tmp_path / "value_props")
-    command = (sys.executable, "-c", "from value_props.cli.program import main; main()")
     for arguments, code, told in (
         (("build", "--week-rule=latest"), 2, "there is no dbt_project.yml here"),
         (("backfill", "--from=2020-11-02", "--to=2020-11-08"), 2, "no dbt_project.yml here"),
         (("history", "--out", str(tmp_path)), 0, "Nothing ran in"),
     ):
-        answer = subprocess.run(
-            [*command, *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
-            capture_output=True,
-            errors="replace",
-            encoding="utf-8",
-            check=False,
-        )
-        said = " ".join((answer.stdout + answer.stderr).split())
+        answer = run(*arguments, cwd=tmp_path, variables={"PYTHONPATH": str(tmp_path)})
+        said = " ".join((answer.stdout + answer.stderr).decode().split())
         assert (answer.returncode, told in said) == (code, True), said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -12,7 +11,7 @@ from typing import Any
 
 import duckdb
 from support.command_process import Started
-from support.harness import CLEAN, ROOT, value_props
+from support.harness import CLEAN, ROOT, sha256, value_props
 
 from value_props.publish.out_path import edition_at
 
@@ -39,10 +38,6 @@ def record(attack: str, **figures: object) -> None:
         FIGURES.parent.mkdir(exist_ok=True)
         with FIGURES.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"attack": attack, **figures}, default=str) + "\n")
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def variant(folder: Path, number: int) -> Path:

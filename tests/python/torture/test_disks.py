@@ -29,11 +29,10 @@ from support.attacks import (
     draw,
     record,
     run_to_its_end,
-    sha256,
     variant,
 )
 from support.command_process import Started
-from support.harness import CLEAN
+from support.harness import CLEAN, sha256
 
 FULL_DISKS = dose(3, 20)
 FAILED_CALLS = dose(3, 30)

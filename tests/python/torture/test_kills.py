@@ -20,11 +20,10 @@ from support.attacks import (
     draw,
     record,
     run_to_its_end,
-    sha256,
     variant,
 )
 from support.command_process import Started
-from support.harness import value_props
+from support.harness import sha256, value_props
 from support.s3_server import BUCKET, S3Server
 
 from value_props.database import opened, parquet_rows
