@@ -1,4 +1,5 @@
--- What a run tells but does not fail for, one row a warning.
+-- What a run warns of, one row a warning. Rows with one message are one warning to a reader,
+-- with the sum of their rows.
 with
 
 empty_files as (
@@ -6,7 +7,8 @@ empty_files as (
         'empty_file' as rule,
         source_name,
         file_name as subject,
-        cast(0 as bigint) as row_count
+        cast(null as bigint) as row_count,
+        'Raw file ' || file_name || ' (' || source_name || ') holds no row' as message
     from {{ ref('raw_files') }}
     where row_count = 0
 ),
@@ -17,7 +19,9 @@ unknown_value_props as (
         cast(null as string) as source_name,
         activity_days.value_prop as subject,
         sum(activity_days.prints + activity_days.taps + activity_days.payments)
-            as row_count
+            as row_count,
+        'Value prop ''' || activity_days.value_prop
+        || ''' is not in the catalogue seeds/value_props.csv' as message
     from {{ ref('int_activity_days') }} as activity_days
     left join {{ ref('value_props') }} as catalogue
         on activity_days.value_prop = catalogue.value_prop
@@ -30,7 +34,9 @@ orphan_taps as (
         'orphan_taps' as rule,
         'taps' as source_name,
         iso_week || ' ' || value_prop as subject,
-        orphan_taps as row_count
+        orphan_taps as row_count,
+        -- One for each week and value prop would be too many to read.
+        'Taps have no print, see `from quality.run_warnings`' as message
     from {{ ref('fct_value_prop_weeks') }}
     where orphan_taps > 0
 ),
@@ -40,7 +46,10 @@ short_lookbacks as (
         'short_lookback' as rule,
         source_name,
         iso_week as subject,
-        cast(days_covered as bigint) as row_count
+        cast(null as bigint) as row_count,
+        'The lookback of ' || iso_week || ' begins before the data does: ' || source_name
+        || ' cover ' || cast(days_covered as string) || ' of its '
+        || cast(days_in_lookback as string) || ' days' as message
     from {{ ref('lookback_coverage') }}
     where days_covered < days_in_lookback
 ),
@@ -50,7 +59,8 @@ drift as (
         'schema_drift' as rule,
         source_name,
         file_name || ' ' || field_name as subject,
-        row_count
+        row_count,
+        'Unknown field in ' || source_name || ': ' || file_name || ' ' || field_name as message
     from {{ ref('schema_drift') }}
 ),
 
@@ -70,5 +80,6 @@ select
     cast(rule as string) as rule,
     cast(source_name as string) as source_name,
     cast(subject as string) as subject,
-    cast(row_count as bigint) as row_count
+    cast(row_count as bigint) as row_count,
+    cast(message as string) as message
 from all_warnings

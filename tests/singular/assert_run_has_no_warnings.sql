@@ -18,7 +18,7 @@ all_warnings as (
         rule,
         source_name,
         cast(missing_date as string) as subject,
-        cast(0 as bigint) as row_count
+        cast(null as bigint) as row_count
     from findings
     union all
     select

@@ -208,28 +208,14 @@ _SHORT_LOOKBACKS = """
 
 
 def _warnings(path: Path) -> list[str]:
-    texts = {
-        "empty_file": "Raw file {subject} ({source_name}) holds no row",
-        "unknown_value_prop": "Value prop '{subject}' is not in the catalogue"
-        " seeds/value_props.csv ({rows})",
-        "orphan_taps": "{row_count:,} taps have no print, see `from quality.run_warnings`",
-        "short_lookback": "The lookback of {subject} begins before the data does: {source_name}"
-        " covers {row_count} days of it",
-        "schema_drift": "Unknown field in {source_name}: {subject} ({rows})",
-    }
-    query = """
-        select
-            rule,
-            source_name,
-            -- One for each week and value prop would be too many to read.
-            case when rule <> 'orphan_taps' then subject end as subject,
-            cast(sum(row_count) as bigint) as row_count
-        from quality.run_warnings
-        group by all
-        order by all
-    """
-    found = database.rows(path, query)
-    return [texts[row["rule"]].format(**row, rows=_rows(row["row_count"])) for row in found]
+    query = (
+        "select message, cast(sum(row_count) as bigint) as row_count"
+        " from quality.run_warnings group by message order by min(rule), message"
+    )
+    return [
+        f"{row['message']} ({_rows(row['row_count'])})" if row["row_count"] else row["message"]
+        for row in database.rows(path, query)
+    ]
 
 
 def _listed(days: list[str]) -> str:
