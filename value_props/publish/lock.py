@@ -1,4 +1,9 @@
-"""One build at a time: a lock that ends with the process that holds it."""
+"""One build at a time: a lock that ends with the process that holds it.
+
+Readers of an out path, such as `value-props history`, have to see whether the lock is held, and
+may lack the right to write there. The library filelock can only find out by taking the lock, and
+opens its file for writing. With that part our own, the other part is as short here.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,14 @@
-"""What is known of a run: how it began, what dbt did, and how it ended."""
+"""What is known of a run: how it began, what dbt did, what was found, and how it ended."""
 
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+# In the name of a version: that of a dbt package.
+PACKAGE = "dbt package "
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,11 @@ class NodeOutcome:
     description: str = ""
     columns: Mapping[str, str | None] = field(default_factory=dict)
 
+    @property
+    def query(self) -> str | None:
+        """SQL that shows the failing rows of a test in the run's database, where there are any."""
+        return f"from {self.table}" if self.failures and self.table else None
+
 
 @dataclass(frozen=True)
 class Begun:
@@ -54,7 +63,7 @@ class Begun:
         raw_path: as the user gave it.
         parameters: texts by name, as the user gave them.
         git_commit: of the project; None without git.
-        versions: of what computes the run, by name.
+        versions: of what computes the run, by name; that of a dbt package begins with PACKAGE.
     """
 
     run_id: str
@@ -67,19 +76,56 @@ class Begun:
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of a run.
+    """How a run ended.
 
     Args:
-        status: published, failed or killed.
-        exit_code: what the command line exits with; None for a killed run.
+        status: published, failed or killed; or running, as long as it did not end.
+        exit_code: what the command exits with; None for a killed run.
         problem: what is wrong; None for a published run.
-        is_made_current: whether the stable names show it, or did.
+        is_made_current: whether the run became the current one.
+        ended_at: UTC, ISO 8601; None for a killed run, since nobody saw it end.
     """
 
     status: str
     exit_code: int | None = None
     problem: str | None = None
     is_made_current: bool = False
+    ended_at: str | None = field(default_factory=lambda: utc_now())
+
+
+@dataclass
+class Record:
+    """All that is known of a run. Manifest, report, page and history are made of it.
+
+    Args:
+        begun: what is known at its start.
+        ended: how it ended.
+        problems: why it failed, a sentence each, most important first. They hold no raw data.
+        warnings: a sentence each.
+        seconds: wall time by step.
+        outcomes: of the nodes that dbt ran.
+        ignored_files: files beside the raw files whose names nearly match those of raw files.
+        is_sample_data: whether `value-props sample` made one of the raw files.
+    """
+
+    begun: Begun
+    ended: Ended = field(default_factory=lambda: Ended("running", ended_at=None))
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    outcomes: list[NodeOutcome] = field(default_factory=list)
+    ignored_files: list[str] = field(default_factory=list)
+    is_sample_data: bool = False
+
+    @property
+    def tests(self) -> list[NodeOutcome]:
+        """The outcomes of data tests."""
+        return [outcome for outcome in self.outcomes if outcome.kind == "test"]
+
+    @property
+    def test_counts(self) -> dict[str, int]:
+        """How many data tests have each status."""
+        return dict(Counter(test.status for test in self.tests))
 
 
 @dataclass(frozen=True)
@@ -89,12 +135,10 @@ class Verdict:
     Args:
         problems: a sentence each; none means that the run may be published.
         warnings: a sentence each.
-        tests: how many tests ended with each status.
     """
 
     problems: list[str]
     warnings: list[str]
-    tests: dict[str, int]
 
 
 def utc_now() -> str:

@@ -30,7 +30,7 @@ from value_props.files import move, remove_tree, replace_text, sync
 from value_props.logs import logger
 from value_props.publish.lock import is_held
 from value_props.publish.out_path import ROLLED_BACK, OutPath
-from value_props.record.facts import Begun, Ended, NodeOutcome, utc_now
+from value_props.record.facts import Begun, Ended, NodeOutcome, Record
 from value_props.record.history_tables import RUNS, TABLES, Table
 
 BEGUN = "begun.json"
@@ -64,7 +64,7 @@ def note_end(out: OutPath, ended: Ended) -> None:
     sync(path)
 
 
-def _unsettled(out: OutPath) -> tuple[Begun, Ended] | None:
+def _unsettled(out: OutPath) -> Record | None:
     """What the note of a run says that ended without a record, or has not ended yet."""
     try:
         begun_text, _, ended_text = (out.work / BEGUN).read_bytes().partition(b"\n")
@@ -73,49 +73,41 @@ def _unsettled(out: OutPath) -> tuple[Begun, Ended] | None:
     try:
         begun = Begun(**json.loads(begun_text))
         if ended_text.strip():
-            return begun, Ended(**json.loads(ended_text))
+            return Record(begun, Ended(**json.loads(ended_text)))
     except (ValueError, TypeError):
         logger.warning("step=history problem=the note of the last run is damaged: %s", out.work)
         return None
-    return begun, Ended("killed", problem="The run was killed")
+    return Record(begun, Ended("killed", problem="The run was killed", ended_at=None))
 
 
-def stage(
-    out: OutPath,
-    begun: Begun,
-    ended: Ended,
-    outcomes: Sequence[NodeOutcome] = (),
-    database: Path | None = None,
-) -> None:
+def stage(out: OutPath, record: Record, database: Path | None = None) -> None:
     """Write the record of a run beside its work, and all history into its database.
 
     Args:
         out: where the run works.
-        begun: of the run.
-        ended: what became of it, or will once its files are switched to.
-        outcomes: of the models and tests that ran.
+        record: of the run, as it ended, or will end once it is made current.
         database: that the run filled, or did not come to; None writes the record only.
     """
-    folder = out.work / RECORD
+    folder, run_id = out.work / RECORD, record.begun.run_id
     remove_tree(folder)
     folder.mkdir(parents=True)
     with opened(database) as connection:
         _load(connection, out)
         window = next(iter(rows_of(connection, WINDOW_QUERY)), {})
         rows = {
-            "runs": [_run_row(begun, ended, window)],
+            "runs": [_run_row(record, window)],
             "test_results": [
-                _test_row(begun.run_id, outcome) for outcome in outcomes if "test" in outcome.kind
+                _test_row(run_id, outcome) for outcome in record.outcomes if "test" in outcome.kind
             ],
         }
         for table in TABLES:
             if table.name in rows:
                 _insert(connection, table, rows[table.name])
             for query in table.queries:
-                _insert_profile(connection, table, query, begun.run_id)
+                _insert_profile(connection, table, query, run_id)
             path = folder / f"{table.name}.parquet"
             connection.execute(
-                f"copy (from {table.path} where run_id = {literal(begun.run_id)})"  # nosec B608
+                f"copy (from {table.path} where run_id = {literal(run_id)})"  # nosec B608
                 f" to {literal(path)} (format parquet)"
             )
             sync(path)
@@ -153,10 +145,10 @@ def settle(out: OutPath) -> None:
     Call it under the lock, before the work folder is swept.
     """
     if unsettled := _unsettled(out):
-        begun, ended = unsettled
-        if not is_recorded(out, begun.run_id):
-            stage(out, begun, ended)
-            commit(out, begun.run_id)
+        run_id = unsettled.begun.run_id
+        if not is_recorded(out, run_id):
+            stage(out, unsettled)
+            commit(out, run_id)
     rolled_back = _rolled_back(out)
     for folder in _folders(out):
         mark = folder / ROLLED_BACK
@@ -197,7 +189,7 @@ def _notes_of(folder: Path) -> list[dict[str, Any]]:
 def run_ids(out: OutPath) -> list[str]:
     """The runs that began, oldest first, with one that left no record."""
     unsettled = _unsettled(out)
-    noted = [unsettled[0].run_id] if unsettled else []
+    noted = [unsettled.begun.run_id] if unsettled else []
     return sorted({*noted, *(folder.name for folder in _folders(out)), *out.run_ids()})
 
 
@@ -247,8 +239,8 @@ def runs(out: OutPath, limit: int) -> list[dict[str, Any]]:
     with opened(None) as connection:
         _load(connection, out, is_read_only=True)
         unsettled = _unsettled(out)
-        if unsettled and not is_held(out.lock) and not has_record(out, unsettled[0].run_id):
-            _insert(connection, RUNS, [_run_row(*unsettled, {})])
+        if unsettled and not is_held(out.lock) and not has_record(out, unsettled.begun.run_id):
+            _insert(connection, RUNS, [_run_row(unsettled, {})])
         return rows_of(connection, _SUMMARY, [limit])
 
 
@@ -449,14 +441,9 @@ def _insert_profile(
         connection.execute(f"insert into {table.path} by name {text}", {"run_id": run_id})
 
 
-def _run_row(begun: Begun, ended: Ended, window: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **asdict(begun),
-        **asdict(ended),
-        **begun.parameters,
-        **window,
-        "ended_at": None if ended.status == "killed" else utc_now(),
-    }
+def _run_row(record: Record, window: Mapping[str, Any]) -> dict[str, Any]:
+    begun = record.begun
+    return {**asdict(begun), **asdict(record.ended), **begun.parameters, **window}
 
 
 def _test_row(run_id: str, outcome: NodeOutcome) -> dict[str, Any]:

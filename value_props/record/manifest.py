@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import datetime
-import filecmp
-import importlib.metadata
 import json
-import platform
-import shutil
-import subprocess  # nosec B404
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from value_props import database
 from value_props.errors import printable
 from value_props.files import files_under, sha256_of
-from value_props.logs import logger
 from value_props.parameters import PARAMETERS
 from value_props.publish.bucket import Entry
 from value_props.publish.out_path import DATABASE, MANIFEST, Edition
-from value_props.record.facts import Verdict, utc_now
+from value_props.record.facts import PACKAGE, Begun, Record
 
 FORMAT_VERSION = 1
 
@@ -31,9 +23,7 @@ FORMAT_VERSION = 1
 def write_manifest(
     folder: Path,
     edition: Edition,
-    run: dict[str, Any],
-    verdict: Verdict,
-    made_by: dict[str, Any],
+    record: Record,
     objects: Mapping[str, Entry] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Describe the finished files of a folder, in that folder.
@@ -41,28 +31,31 @@ def write_manifest(
     Args:
         folder: holds the outputs of the run.
         edition: what these are.
-        run: run_id, started_at, raw_path, is_sample_data, ignored_files and seconds per step.
-        verdict: of the gate.
-        made_by: see the function of that name.
-        objects: the inputs that are in a bucket, by name; raw_path is its address.
+        record: of the published run.
+        objects: the raw files that are in a bucket, by name.
 
     Returns:
         The manifest as it was written.
     """
-    path = folder / DATABASE
+    path, begun = folder / DATABASE, record.begun
     with database.loaded(path):
         window = database.rows(path, database.WINDOW_QUERY)[0]
         report_weeks = _report_weeks(path)
         [mart] = database.rows(path, f"select count(*) as n from {database.MART}")  # nosec B608
-        inputs = [_located(row, run["raw_path"], objects) for row in _inputs(path)]
+        inputs = [_located(row, begun.raw_path, objects) for row in _inputs(path)]
     parameters = [parameter.name for parameter in PARAMETERS]
     manifest = {
         "format_version": FORMAT_VERSION,
         "status": "published",
-        **run,
-        "ended_at": utc_now(),
+        "run_id": begun.run_id,
+        "started_at": begun.started_at,
+        "raw_path": begun.raw_path,
+        "is_sample_data": record.is_sample_data,
+        "ignored_files": record.ignored_files,
+        "seconds": record.seconds,
+        "ended_at": record.ended.ended_at,
         "parameters": {
-            "raw_path": run["raw_path"],
+            "raw_path": begun.raw_path,
             **{name: window[name] for name in parameters},
         },
         "window": {name: value for name, value in window.items() if name not in parameters},
@@ -70,14 +63,26 @@ def write_manifest(
         "rows_in_mart": mart["n"],
         "inputs": inputs,
         "outputs": _outputs(folder, edition),
-        "warnings": [printable(warning) for warning in verdict.warnings],
-        "tests": verdict.tests,
-        **made_by,
+        "warnings": [printable(warning) for warning in record.warnings],
+        "tests": record.test_counts,
+        "versions": _versions(begun),
+        "git_commit": begun.git_commit,
     }
     text = json.dumps(manifest, indent=2, default=_as_json, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
+
+
+def _versions(begun: Begun) -> dict[str, Any]:
+    """The versions, with those of dbt packages in an object of their own."""
+    tools, packages = {}, {}
+    for name, version in begun.versions.items():
+        if name.startswith(PACKAGE):
+            packages[name.removeprefix(PACKAGE)] = version
+        else:
+            tools[name] = version
+    return {**tools, "dbt_packages": packages}
 
 
 def _outputs(folder: Path, edition: Edition) -> list[dict[str, Any]]:
@@ -91,56 +96,6 @@ def _outputs(folder: Path, edition: Edition) -> list[dict[str, Any]]:
         for output in edition.outputs
         for name in files_under(folder, output)
     ]
-
-
-def made_by(project: Path) -> dict[str, Any]:
-    """What computes a run of the project: versions and git_commit."""
-    return {"versions": versions(project), "git_commit": git_commit(project)}
-
-
-def versions(project: Path) -> dict[str, Any]:
-    """The versions of what computed the run, the dbt packages included."""
-    distributions = ("value-props", "dbt-core", "dbt-duckdb", "duckdb")
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in distributions},
-        "dbt_packages": {"installed_from": packages_origin(project), **_packages(project)},
-    }
-
-
-def packages_origin(project: Path) -> str:
-    """Whether dbt_packages/ holds the hub's packages or the stand-ins: hub or standin."""
-    stand_in, installed = (
-        folder / "dbt_utils" / "dbt_project.yml"
-        for folder in (project / "packages", project / "dbt_packages")
-    )
-    is_stand_in = installed.is_file() and filecmp.cmp(stand_in, installed, shallow=False)
-    return "standin" if is_stand_in else "hub"
-
-
-def git_commit(project: Path) -> str | None:
-    """The commit of the project, with `-dirty` where files differ; None without git."""
-    git = shutil.which("git")
-    if not git or not (project / ".git").exists():
-        return None
-    command = [git, "-C", str(project), "describe", "--always", "--dirty", "--abbrev=40"]
-    answer = subprocess.run(  # nosec B603
-        [*command, "--exclude", "*"],
-        capture_output=True,
-        errors="replace",
-        check=False,
-        encoding="utf-8",
-    )
-    if answer.returncode:
-        # Such as a repository that belongs to somebody else.
-        fault = " ".join(answer.stderr.split()) or f"it exits with {answer.returncode}"
-        logger.warning("step=start problem=git tells no commit: %s", fault)
-    return answer.stdout.strip() or None
-
-
-def _packages(project: Path) -> dict[str, str]:
-    locked = yaml.safe_load((project / "package-lock.yml").read_text(encoding="utf-8"))["packages"]
-    return {package["name"]: package["version"] for package in locked}
 
 
 def _inputs(path: Path) -> list[dict[str, Any]]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,142 +16,86 @@ from value_props.database import WINDOW_QUERY, literal, opened, rows_of
 from value_props.errors import ValuePropsError, printable
 from value_props.files import replace_text, replacing
 from value_props.publish.out_path import TEXTS_REMOVED, OutPath
-from value_props.record.facts import Begun, Ended, NodeOutcome, utc_now
+from value_props.record.facts import NodeOutcome, Record
+from value_props.record.shapes import (
+    SAMPLE_LENGTH,
+    SAMPLES_PER_REASON,
+    Column,
+    Dataset,
+    DriftCheck,
+    Reason,
+    Report,
+    Rows,
+    RunFacts,
+    Sample,
+    TestResult,
+    WrongType,
+    duckdb_type,
+)
 
-FORMAT_VERSION = 1
 JSON_NAME = "report.json"
 PARQUET_NAME = "report.parquet"
-SAMPLES_PER_REASON = 20
-SAMPLE_LENGTH = 300
 
 _EVENT_FIELDS = {
-    "day": ("date", "event_date"),
-    "event_data.position": ("whole number", "position"),
-    "event_data.value_prop": ("text", "value_prop"),
-    "user_id": ("whole number", "user_id"),
+    "day": "date",
+    "event_data.position": "whole number",
+    "event_data.value_prop": "text",
+    "user_id": "whole number",
 }
-# Fields of a raw row: their type, and the column of the base table that holds them.
+# The fields of a raw row, and their types.
 SOURCE_FIELDS = {
     "prints": _EVENT_FIELDS,
     "taps": _EVENT_FIELDS,
     "pays": {
-        "pay_date": ("date", "event_date"),
-        "total": ("decimal number", "amount"),
-        "user_id": ("whole number", "user_id"),
-        "value_prop": ("text", "value_prop"),
+        "pay_date": "date",
+        "total": "decimal number",
+        "user_id": "whole number",
+        "value_prop": "text",
     },
 }
 
-_DATASET_TYPE = {
-    "name": "VARCHAR",
-    "kind": "VARCHAR",
-    "description": "VARCHAR",
-    "status": "VARCHAR",
-    "seconds": "DOUBLE",
-    "expected_columns": [{"name": "VARCHAR", "type": "VARCHAR"}],
-    "missing_columns": ["VARCHAR"],
-    "new_columns": ["VARCHAR"],
-    "wrong_types": [{"name": "VARCHAR", "expected": "VARCHAR", "found": "VARCHAR"}],
-    "rows": {"read": "BIGINT", "kept": "BIGINT", "quarantined": "BIGINT"},
-    "quarantine": [
-        {
-            "reason": "VARCHAR",
-            "rows": "BIGINT",
-            "samples": [{"file_name": "VARCHAR", "line_number": "BIGINT", "text": "VARCHAR"}],
-        }
-    ],
-    "tests": [
-        {
-            **dict.fromkeys(("name", "model_name", "column_name", "rule"), "VARCHAR"),
-            **dict.fromkeys(("severity", "status"), "VARCHAR"),
-            "is_sampled": "BOOLEAN",
-            "failures": "BIGINT",
-            "seconds": "DOUBLE",
-            **dict.fromkeys(("message", "description", "query"), "VARCHAR"),
-        }
-    ],
-}
 
-
-@dataclass(frozen=True)
-class Findings:
-    """What a run found and took.
+def compose(record: Record, database: Path | None) -> dict[str, Any]:
+    """Put the report of an ended run together.
 
     Args:
-        problems: a sentence each, the weightiest first.
-        warnings: a sentence each.
-        seconds: wall time by step.
-        outcomes: of the nodes that dbt ran.
-        ignored_files: names beside the raw files that nearly are names of raw files.
-        is_sample_data: whether a raw file is one that `value-props sample` wrote.
-    """
-
-    problems: Sequence[str]
-    warnings: Sequence[str]
-    seconds: Mapping[str, float]
-    outcomes: Sequence[NodeOutcome]
-    ignored_files: Sequence[str] = ()
-    is_sample_data: bool = False
-
-
-def compose(
-    begun: Begun, ended: Ended, findings: Findings, database: Path | None
-) -> dict[str, Any]:
-    """Put together what report.schema.json describes.
-
-    Args:
-        begun: of the run.
-        ended: of the run: published or failed.
-        findings: of the run.
+        record: of the run.
         database: that the run filled, with its history; None where it can't be read.
 
     Returns:
-        The report; only JSON values.
+        The report in JSON values, in the shape of shapes.Report.
     """
     with opened(database) as connection:
-        window = next(iter(rows_of(connection, WINDOW_QUERY)), None)
-        drift = rows_of(connection, _DRIFT, [begun.run_id])
-        tests = [_test(outcome) for outcome in findings.outcomes if outcome.kind == "test"]
+        tests = [_test(outcome) for outcome in record.tests]
         tables = _tables(connection)
-        spelled = _spelled_types(connection, findings.outcomes)
-        report = {
-            "format_version": FORMAT_VERSION,
-            "run": _run(begun, ended, findings),
-            "window": window,
-            "problems": [printable(problem) for problem in findings.problems],
-            "warnings": [printable(warning) for warning in findings.warnings],
-            "ignored_files": list(findings.ignored_files),
-            "seconds": dict(findings.seconds),
-            "rows_in_mart": _count(connection, "marts.fct_prints"),
-            "tests": dict(Counter(test["status"] for test in tests)),
-            "datasets": [
+        spelled = _spelled_types(connection, record.outcomes)
+        report = Report(
+            format_version=1,
+            run=_run(record),
+            window=next(iter(rows_of(connection, WINDOW_QUERY)), None),
+            problems=[printable(problem) for problem in record.problems],
+            warnings=[printable(warning) for warning in record.warnings],
+            ignored_files=list(record.ignored_files),
+            seconds=dict(record.seconds),
+            rows_in_mart=_count(connection, "marts.fct_prints"),
+            tests=record.test_counts,
+            datasets=[
                 *(_source(connection, name, tests) for name in SOURCE_FIELDS),
                 *(
                     _table(outcome, tests, tables, spelled)
-                    for outcome in findings.outcomes
+                    for outcome in record.outcomes
                     if outcome.kind in ("model", "seed", "snapshot")
                 ),
             ],
-            "drift": drift,
-        }
-    plain: dict[str, Any] = json.loads(json.dumps(report, default=_as_json))
+            drift=[DriftCheck(**row) for row in rows_of(connection, _DRIFT, [record.begun.run_id])],
+        )
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(report), default=_as_json))
     return plain
 
 
-def _run(begun: Begun, ended: Ended, findings: Findings) -> dict[str, Any]:
-    return {
-        "run_id": begun.run_id,
-        "started_at": begun.started_at,
-        "ended_at": utc_now(),
-        "status": ended.status,
-        "exit_code": ended.exit_code,
-        "is_made_current": ended.is_made_current,
-        "raw_path": begun.raw_path,
-        "is_sample_data": findings.is_sample_data,
-        "parameters": dict(begun.parameters),
-        "git_commit": begun.git_commit,
-        "versions": dict(begun.versions),
-    }
+def _run(record: Record) -> RunFacts:
+    known = {**asdict(record.begun), **asdict(record.ended), **vars(record)}
+    return RunFacts(**{field.name: known[field.name] for field in fields(RunFacts)})
 
 
 def write(report: Mapping[str, Any], folder: Path, scratch: Path) -> None:
@@ -213,7 +156,7 @@ def runs_with_files(out: OutPath) -> set[str]:
 
 
 def _write_parquet(report: Mapping[str, Any], path: Path) -> None:
-    structure = json.dumps([_DATASET_TYPE])
+    structure = json.dumps([duckdb_type(Dataset)])
     run_id = literal(report["run"]["run_id"])
     with opened(None) as connection:
         connection.execute(
@@ -296,59 +239,56 @@ _QUARANTINE = """
 
 
 def _source(
-    connection: duckdb.DuckDBPyConnection, name: str, tests: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    is_read, rows = _rows_of_source(connection, name)
+    connection: duckdb.DuckDBPyConnection, name: str, tests: Sequence[TestResult]
+) -> Dataset:
+    rows = _rows_of_source(connection, name)
     unknown = rows_of(
         connection,
         "select distinct field_name from quality.schema_drift where source_name = ? order by all",
         [name],
     )
-    return {
-        "name": name,
-        "kind": "source",
-        "description": f"The raw files of {name}, one row an event.",
-        "status": "read" if is_read else "missing",
-        "seconds": None,
-        "expected_columns": [
-            {"name": field, "type": kind} for field, (kind, _) in SOURCE_FIELDS[name].items()
+    quarantine = rows_of(
+        connection,
+        _QUARANTINE,
+        {"source": name, "samples": SAMPLES_PER_REASON, "length": SAMPLE_LENGTH},
+    )
+    return Dataset(
+        name=name,
+        kind="source",
+        description=f"The raw files of {name}, one row an event.",
+        status="missing" if rows.read is None else "read",
+        seconds=None,
+        expected_columns=[Column(field, kind) for field, kind in SOURCE_FIELDS[name].items()],
+        missing_columns=_missing_fields(connection, name),
+        new_columns=[row["field_name"] for row in unknown],
+        wrong_types=[],
+        rows=rows,
+        quarantine=[
+            Reason(row["reason"], row["rows"], [Sample(**sample) for sample in row["samples"]])
+            for row in quarantine
         ],
-        "missing_columns": _missing_fields(connection, name),
-        "new_columns": [row["field_name"] for row in unknown],
-        "wrong_types": [],
-        "rows": rows,
-        "quarantine": rows_of(
-            connection,
-            _QUARANTINE,
-            {"source": name, "samples": SAMPLES_PER_REASON, "length": SAMPLE_LENGTH},
-        ),
-        "tests": [
+        tests=[
             test
             for test in tests
-            if {f"base_{name}", f"stg_{name}"} & set(test["model_name"].split(", "))
+            if {f"base_{name}", f"stg_{name}"} & set(test.model_name.split(", "))
         ],
-    }
-
-
-def _rows_of_source(
-    connection: duckdb.DuckDBPyConnection, name: str
-) -> tuple[bool, dict[str, int | None]]:
-    """Whether a source has files, and how many of its rows were read, kept and quarantined."""
-    read = rows_of(
-        connection,
-        "select count(*) as files, sum(row_count) as rows from staging.raw_files"
-        " where source_name = ?",
-        [name],
     )
-    kept = rows_of(
+
+
+def _rows_of_source(connection: duckdb.DuckDBPyConnection, name: str) -> Rows:
+    """How many rows of a source were read, kept and quarantined; None where it has no file."""
+    [read] = rows_of(
+        connection,
+        "select sum(row_count) as n from staging.raw_files where source_name = ?",
+        [name],
+    ) or [{"n": None}]
+    [judged] = rows_of(
         connection,
         "select sum(rows_kept) as kept, sum(rows_quarantined) as quarantined"
         " from quality.row_reconciliation where source_name = ?",
         [name],
-    )
-    is_read = bool(read and read[0]["files"])
-    counts = kept[0] if kept else {"kept": None, "quarantined": None}
-    return is_read, {"read": read[0]["rows"] if is_read else None, **counts}
+    ) or [{"kept": None, "quarantined": None}]
+    return Rows(read["n"], judged["kept"], judged["quarantined"])
 
 
 def _missing_fields(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
@@ -409,51 +349,38 @@ def _spelled_types(
 
 def _table(
     outcome: NodeOutcome,
-    tests: Sequence[Mapping[str, Any]],
+    tests: Sequence[TestResult],
     tables: Mapping[str, _Table],
     spelled: Mapping[str, str],
-) -> dict[str, Any]:
+) -> Dataset:
     table = tables.get(outcome.table, _Table({}))
     found, rows = table.columns, table.rows
     expected = dict(outcome.columns)
-    return {
-        "name": outcome.name,
-        "kind": outcome.kind,
-        "description": outcome.description,
-        "status": outcome.status,
-        "seconds": outcome.seconds,
-        "expected_columns": [{"name": name, "type": kind} for name, kind in expected.items()],
-        "missing_columns": [name for name in expected if found and name not in found],
+    return Dataset(
+        name=outcome.name,
+        kind=outcome.kind,
+        description=outcome.description,
+        status=outcome.status,
+        seconds=outcome.seconds,
+        expected_columns=[Column(name, kind) for name, kind in expected.items()],
+        missing_columns=[name for name in expected if found and name not in found],
         # A snapshot adds columns of its own.
-        "new_columns": [
+        new_columns=[
             name for name in found if name not in expected and not name.startswith("dbt_")
         ],
-        "wrong_types": [
-            {"name": name, "expected": kind, "found": found[name]}
+        wrong_types=[
+            WrongType(name, kind, found[name])
             for name, kind in expected.items()
             if kind and name in found and spelled[kind] != found[name]
         ],
-        "rows": {"read": rows, "kept": rows, "quarantined": None if rows is None else 0},
-        "quarantine": [],
-        "tests": [test for test in tests if outcome.name in test["model_name"].split(", ")],
-    }
+        rows=Rows(read=rows, kept=rows, quarantined=None if rows is None else 0),
+        quarantine=[],
+        tests=[test for test in tests if outcome.name in test.model_name.split(", ")],
+    )
 
 
-def _test(outcome: NodeOutcome) -> dict[str, Any]:
-    return {
-        "name": outcome.name,
-        "model_name": outcome.model_name,
-        "column_name": outcome.column_name,
-        "rule": outcome.rule,
-        "severity": outcome.severity,
-        "is_sampled": outcome.is_sampled,
-        "status": outcome.status,
-        "failures": outcome.failures,
-        "seconds": outcome.seconds,
-        "message": outcome.message,
-        "description": outcome.description,
-        "query": f"from {outcome.table}" if outcome.failures and outcome.table else None,
-    }
+def _test(outcome: NodeOutcome) -> TestResult:
+    return TestResult(**{field.name: getattr(outcome, field.name) for field in fields(TestResult)})
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int | None:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -40,7 +40,7 @@ from value_props.run.ending import (
 )
 from value_props.run.gate import judge
 from value_props.run.packages import are_installed
-from value_props.run.request import Request, Run, new_run_id
+from value_props.run.request import Request, Run, new_run
 from value_props.sample import raw_files as sample
 
 # What `check` needs of the project: the raw data, the window, and the gate's tables.
@@ -89,7 +89,7 @@ def build(request: Request) -> Published:
     publisher = publisher_of(request.out, request.edition)
     out = publisher.out
     out.prepare()
-    run = Run(request, out.work, new_run_id(history.run_ids(out)))
+    run = new_run(request, out.work, history.run_ids(out))
     finished: list[Published] = []
     try:
         with (
@@ -108,7 +108,7 @@ def build(request: Request) -> Published:
             if verdict.problems:
                 raise _gate_error(verdict, out)
             with _unpublished():
-                finished.append(_finish(run, publisher, verdict))
+                finished.append(_finish(run, publisher))
                 _publish(run, publisher, finished[0])
             with log_and_continue("ending"):
                 _clean_up(run, out)
@@ -150,7 +150,7 @@ def _begun(run: Run, out: OutPath, released: ExitStack) -> Iterator[None]:
     try:
         out.sweep()
         (run.folder / "files").mkdir(parents=True)
-        history.begin(out, run.begun)
+        history.begin(out, run.record.begun)
         with log_file(run.folder / "run.log"), kept_on_failure(run, out):
             logger.info("step=start run_id=%s raw_path=%s", run.run_id, run.request.raw.name)
             yield
@@ -172,13 +172,13 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
         request.resources.in_force(Path(scratch)),
         request.raw.told(),
     ):
-        run = Run(request, Path(scratch))
+        run = new_run(request, Path(scratch))
         run.database.parent.mkdir()
         dbt = _dbt(run, Path(scratch) / "target")
         _ingest_and_parse(run, dbt, ParsedFiles(Path(scratch) / "parsed"))
         outcomes = _run_dbt(run, dbt, PROFILE_OPTIONS)
         verdict = judge(outcomes, run.database)
-        verdict.warnings.extend(run.warnings)
+        verdict.warnings.extend(run.record.warnings)
         queries = {
             "window": database.WINDOW_QUERY,
             "files": "select * from quality.row_reconciliation order by source_name, file_name",
@@ -202,9 +202,9 @@ def ingest_raw_files(run: Run, parsed_files: ParsedFiles, stop: Event | None = N
         ValuePropsError: a raw file stops the run.
     """
     request = run.request
-    run.objects = request.raw.mirrored(run.seconds)
+    run.objects = request.raw.mirrored(run.record.seconds)
     _refuse_full_disk(run, find_raw_files(request.raw_path))
-    with step("ingest", run.seconds) as fields:
+    with step("ingest", run.record.seconds) as fields:
         inventory = ingest(request.raw_path, parsed_files, request.trust, stop)
         files = inventory.files
         fields["files"] = len(files)
@@ -220,17 +220,18 @@ def ingest_raw_files(run: Run, parsed_files: ParsedFiles, stop: Event | None = N
 def _build_and_judge(run: Run, out: OutPath) -> Verdict:
     dbt = _dbt(run, out.cache / "dbt")
     inventory = _ingest_and_parse(run, dbt, ParsedFiles(out.parsed))
-    with step("carry_over", run.seconds) as fields:
+    with step("carry_over", run.record.seconds) as fields:
         folders = [out.current, *(out.runs / run_id for run_id in reversed(out.run_ids()))]
         published = [folder / DATABASE for folder in folders]
         fields["tables"] = database.carry_over_snapshots(published, run.database)
-    run.outcomes = _run_dbt(run, dbt, DATA_ONLY)
+    record = run.record
+    record.outcomes = _run_dbt(run, dbt, DATA_ONLY)
     inventory.check_unchanged()
-    with step("judge", run.seconds) as fields, database.loaded(run.database):
-        verdict = judge(run.outcomes, run.database, needs_lookbacks=out.edition == BACKFILL)
-        dbt.refuse_left_out(run.outcomes)
-        run.warnings.extend(verdict.warnings)
-        fields.update(problems=len(verdict.problems), warnings=len(run.warnings))
+    with step("judge", record.seconds) as fields, database.loaded(run.database):
+        verdict = judge(record.outcomes, run.database, needs_lookbacks=out.edition == BACKFILL)
+        dbt.refuse_left_out(record.outcomes)
+        record.warnings.extend(verdict.warnings)
+        fields.update(problems=len(verdict.problems), warnings=len(record.warnings))
     return verdict
 
 
@@ -256,7 +257,7 @@ def _ingest_and_parse(run: Run, dbt: Dbt, parsed_files: ParsedFiles) -> Inventor
     with ThreadPoolExecutor(max_workers=1) as pool:
         ingestion = pool.submit(ingest_raw_files, run, parsed_files, stop)
         try:
-            with step("parse", run.seconds):
+            with step("parse", run.record.seconds):
                 dbt.parse()
             inventory = ingestion.result()
         except BaseException:
@@ -271,23 +272,24 @@ def _ingest_and_parse(run: Run, dbt: Dbt, parsed_files: ParsedFiles) -> Inventor
 
 def _look_around(run: Run, inventory: Inventory) -> None:
     """See what lies beside the raw files, and whether they are sample data."""
-    raw = run.request.raw
+    raw, record = run.request.raw, run.record
     names = raw.names()
-    run.ignored_files = ignored_names(names)
-    if run.ignored_files:
-        run.warnings.append(ignored_sentence(run.ignored_files))
+    record.ignored_files = ignored_names(names)
+    if record.ignored_files:
+        record.warnings.append(ignored_sentence(record.ignored_files))
     if sample.NOTE in names:
-        run.is_sample_data = sample.is_sample_data(
+        record.is_sample_data = sample.is_sample_data(
             raw.read(sample.NOTE), {file.facts.content_sha256 for file in inventory.files}
         )
 
 
 def _run_dbt(run: Run, dbt: Dbt, options: tuple[str, ...]) -> list[NodeOutcome]:
-    with step("dbt", run.seconds) as fields, NodeProgress() as progress:
+    seconds = run.record.seconds
+    with step("dbt", seconds) as fields, NodeProgress() as progress:
         outcomes = dbt.build(options, progress.on_event)
         fields["nodes"] = len(outcomes)
     for kind in ("model", "test"):
-        run.seconds[f"dbt_{kind}s"] = round(
+        seconds[f"dbt_{kind}s"] = round(
             sum(item.seconds for item in outcomes if kind in item.kind), 3
         )
     return outcomes
@@ -299,36 +301,28 @@ def _is_published(run: Run, out: OutPath) -> bool:
     return is_kept or out.current_run_id() == run.run_id
 
 
-def _finish(run: Run, publisher: Publisher, verdict: Verdict) -> Published:
+def _finish(run: Run, publisher: Publisher) -> Published:
     """Write all that a passed run publishes, its manifest last."""
-    request, out = run.request, publisher.out
+    request, record, out = run.request, run.record, publisher.out
     files = run.folder / "files"
     with database.loaded(run.database):
-        with step("export", run.seconds):
+        with step("export", record.seconds):
             _export(run, out, files)
         kept_back = None if request.make_current else _why_kept_back(run, out)
-        ended = Ended("published", int(ExitCode.PUBLISHED), is_made_current=kept_back is None)
-        with step("history", run.seconds):
-            stage_record(run, out, ended)
-        with step("report", run.seconds):
-            write_report(run, out, ended, run.database)
-    with step("manifest", run.seconds):
-        facts = {
-            "run_id": run.run_id,
-            "started_at": run.started_at,
-            "raw_path": request.raw.name,
-            "is_sample_data": run.is_sample_data,
-            "ignored_files": run.ignored_files,
-            "seconds": run.seconds,
-        }
-        told = replace(verdict, warnings=run.warnings)
-        manifest = write_manifest(files, out.edition, facts, told, run.made_by, run.objects)
+        is_current = kept_back is None
+        record.ended = Ended("published", int(ExitCode.PUBLISHED), is_made_current=is_current)
+        with step("history", record.seconds):
+            stage_record(run, out)
+        with step("report", record.seconds):
+            write_report(run, out, run.database)
+    with step("manifest", record.seconds):
+        manifest = write_manifest(files, out.edition, record, run.objects)
     return Published(manifest, publisher, kept_back)
 
 
 def _publish(run: Run, publisher: Publisher, finished: Published) -> None:
     """Make a finished run one of the passed runs, and show it unless it is kept back."""
-    with step("publish", run.seconds) as fields:
+    with step("publish", run.record.seconds) as fields:
         shutil.copyfile(run.folder / "run.log", run.folder / "files" / "run.log")
         publisher.add_run(run.run_id)
         if finished.is_current:
@@ -387,7 +381,7 @@ def _why_kept_back(run: Run, out: OutPath) -> str | None:
     # Anything may replace sample data.
     if manifest.get("is_sample_data", False):
         return None
-    if run.is_sample_data:
+    if run.record.is_sample_data:
         return "What is published was not made of sample data"
     # Versions before wrote down a path as it was given, perhaps a relative one.
     if (is_address(source) or Path(source).is_absolute()) and not run.request.raw.is_at(source):

@@ -16,7 +16,7 @@ from value_props.logs import log_and_continue, logger, step
 from value_props.notify import alerts, lineage, metrics
 from value_props.publish.out_path import DATABASE, METRICS, PAGE, REPORT, OutPath
 from value_props.record import history, report
-from value_props.record.facts import Ended, Verdict
+from value_props.record.facts import Ended, Record, Verdict
 from value_props.record.page import write_page
 from value_props.run.gate import drift_warnings
 from value_props.run.request import Run
@@ -31,11 +31,11 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
         error = user_error_of(fault) or fault
         # The terminal gets it at the end, as a paragraph.
         logger.debug("step=failed error=%s", _said(error))
-        ended = _ended_by(error)
+        run.record.ended = _ended_by(error)
         with log_and_continue("ending"):
-            history.note_end(out, ended)
+            history.note_end(out, run.record.ended)
         with log_and_continue("ending"):
-            _record_failure(run, out, error, ended)
+            _record_failure(run, out, error)
             remove_tree(out.last_run)
             files = out.work / "files"
             for name in out.edition.exports:
@@ -54,31 +54,32 @@ def _ended_by(error: BaseException) -> Ended:
     return Ended("failed", int(code), _said(error))
 
 
-def _record_failure(run: Run, out: OutPath, error: BaseException, ended: Ended) -> None:
+def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
     if history.is_recorded(out, run.run_id):
         return
-    run.problems, run.report = _problems(run, error), None
+    run.record.problems, run.report = _problems(run.record, error), None
     # Where publishing failed, the files may be gone.
     run.database.parent.mkdir(exist_ok=True)
     path: Path | None = run.database
     try:
-        stage_record(run, out, ended)
+        stage_record(run, out)
     except duckdb.Error as fault:
         # Whatever is wrong with the database, that the run failed is recorded.
         logger.warning("step=history problem=%s", fault)
         path = None
-        history.stage(out, run.begun, ended, run.outcomes)
+        history.stage(out, run.record)
     with log_and_continue("ending"):
-        write_report(run, out, ended, path)
+        write_report(run, out, path)
     history.commit(out, run.run_id)
 
 
-def stage_record(run: Run, out: OutPath, ended: Ended) -> None:
+def stage_record(run: Run, out: OutPath) -> None:
     """Stage the record of the run, and add the drift that it shows to its warnings."""
-    history.stage(out, run.begun, ended, run.outcomes, run.database)
+    history.stage(out, run.record, run.database)
     # Where publishing failed, they are told already.
     drift = drift_warnings(run.database, run.run_id)
-    run.warnings.extend(text for text in drift if text not in run.warnings)
+    warnings = run.record.warnings
+    warnings.extend(text for text in drift if text not in warnings)
 
 
 def _said(error: BaseException) -> str:
@@ -87,9 +88,9 @@ def _said(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _problems(run: Run, error: BaseException) -> list[str]:
+def _problems(record: Record, error: BaseException) -> list[str]:
     """What is wrong, in words that hold nothing of the raw data; the log has the rest."""
-    errors = [outcome for outcome in run.outcomes if outcome.status == "error"]
+    errors = [outcome for outcome in record.outcomes if outcome.status == "error"]
     if errors:
         return [
             f"{outcome.kind.replace('_', ' ').capitalize()} {outcome.name} could not be built,"
@@ -103,31 +104,17 @@ def _problems(run: Run, error: BaseException) -> list[str]:
     return [f"Unexpected {type(error).__name__}, see the log of the run"]
 
 
-def write_report(run: Run, out: OutPath, ended: Ended, path: Path | None) -> None:
+def write_report(run: Run, out: OutPath, path: Path | None) -> None:
     """Write report.json into the record of the run, and the page among its files.
 
     Args:
         run: that ended.
         out: where it worked; its record is staged.
-        ended: what became of it.
         path: of its database; None where it can't be read.
     """
-    facts = report.compose(
-        run.begun,
-        ended,
-        report.Findings(
-            run.problems,
-            run.warnings,
-            run.seconds,
-            run.outcomes,
-            run.ignored_files,
-            run.is_sample_data,
-        ),
-        path,
-    )
-    run.report = facts
-    report.write(facts, out.work / history.RECORD, out.work)
-    write_page(facts, path, run.folder / "files" / PAGE)
+    run.report = report.compose(run.record, path)
+    report.write(run.report, out.work / history.RECORD, out.work)
+    write_page(run.report, path, run.folder / "files" / PAGE)
 
 
 def emit_lineage(run: Run, out: OutPath, verdict: Verdict | None) -> None:
@@ -140,10 +127,10 @@ def emit_lineage(run: Run, out: OutPath, verdict: Verdict | None) -> None:
         database=str(run.database.absolute()),
         published=f"{run.request.out.name}/{DATABASE}",
         run_id=run.run_id,
-        started_at=run.started_at,
+        started_at=run.record.begun.started_at,
         is_passed=verdict is not None and not verdict.problems,
     )
-    with log_and_continue("ending"), step("lineage", run.seconds) as fields:
+    with log_and_continue("ending"), step("lineage", run.record.seconds) as fields:
         fields["events"] = lineage.emit(ended)
 
 
@@ -163,7 +150,7 @@ def leave_metrics(run: Run, out: OutPath, shown_before: Mapping[str, Any] | None
     with log_and_continue("ending"):
         run.metrics = metrics.text_of(run.report, shown_before)
         _write_metrics(run.metrics, out.root)
-        if run.problems:
+        if run.record.problems:
             _write_metrics(run.metrics, out.last_run)
 
 
@@ -191,13 +178,14 @@ def tell(run: Run, out: OutPath, status_before: str | None) -> None:
         out: where it worked.
         status_before: of the run recorded before it.
     """
-    if run.report is None and not run.problems:
+    problems = run.record.problems
+    if run.report is None and not problems:
         return
     facts = run.report or {
         "run": {"run_id": run.run_id, "status": "failed"},
-        "problems": run.problems,
+        "problems": problems,
     }
-    folder = out.last_run if run.problems else out.runs / run.run_id
+    folder = out.last_run if problems else out.runs / run.run_id
     page = folder / PAGE
     try:
         # The pushed metrics are those of the weekly build, and the alert rules judge its age.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,10 +33,6 @@ def judge(
         ValuePropsError: a model could not be built (exit code CANNOT_RUN).
     """
     refuse_errors(outcomes)
-    tests: dict[str, int] = defaultdict(int)
-    for outcome in outcomes:
-        if outcome.kind in ("test", "unit_test"):
-            tests[outcome.status] += 1
     problems = [*_high_rates(work_database), *_missing(work_database, "error")]
     if needs_lookbacks:
         problems += _short_lookbacks(work_database)
@@ -52,7 +47,7 @@ def judge(
         for outcome in outcomes
         if outcome.status == "warn" and outcome.name != "assert_run_has_no_warnings"
     ]
-    return Verdict(problems, warnings, dict(tests))
+    return Verdict(problems, warnings)
 
 
 def drift_warnings(path: Path, run_id: str) -> list[str]:

@@ -61,11 +61,17 @@ def install_packages(project: Path, wanted: str) -> str:
 
 def are_installed(project: Path) -> bool:
     """Whether every package that package-lock.yml names is in dbt_packages/."""
-    locked = yaml.safe_load((project / "package-lock.yml").read_text(encoding="utf-8"))["packages"]
     return all(
         (project / "dbt_packages" / package["name"] / "dbt_project.yml").is_file()
-        for package in locked
+        for package in locked_packages(project)
     )
+
+
+def locked_packages(project: Path) -> list[dict[str, str]]:
+    """What package-lock.yml says of each package: its name and version, and more."""
+    text = (project / "package-lock.yml").read_text(encoding="utf-8")
+    found: list[dict[str, str]] = yaml.safe_load(text)["packages"]
+    return found
 
 
 def _hub_fault() -> str:

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from value_props.ingest import Trust
 from value_props.publish.bucket import Entry
 from value_props.publish.out_path import DATABASE, REPORT, Edition
 from value_props.publish.places import Place
-from value_props.record.facts import Begun, NodeOutcome, utc_now
-from value_props.record.manifest import made_by
+from value_props.record.facts import Begun, Record, utc_now
 from value_props.resources import Resources, resolve
+from value_props.run.versions import git_commit, versions
 
 _START = "%Y%m%dT%H%M%S"
 
@@ -63,57 +62,29 @@ class Request:
 
 @dataclass
 class Run:
-    """One run: where it works, what it took and found.
+    """A run as it goes on.
 
     Args:
         request: what was asked of it.
         folder: where it works.
-        run_id: see new_run_id.
-        started_at: UTC, ISO 8601.
-        seconds: wall time by step.
-        outcomes: of the nodes that dbt ran.
-        problems: of a failed run, a sentence each, with nothing of the raw data.
-        warnings: a sentence each.
+        record: what is known of it.
         objects: of the raw files that are in a bucket, by name.
-        ignored_files: names beside the raw files that nearly are names of raw files.
-        is_sample_data: whether a raw file is one that `value-props sample` wrote.
-        report: of the ended run, as report.schema.json describes; None before, and where it
-            could not be made.
+        report: of the ended run, in the shape of shapes.Report; None before, and where it could
+            not be made.
         metrics: of the ended run, as the text that Prometheus reads; None as report.
     """
 
     request: Request
     folder: Path
-    run_id: str = field(default_factory=lambda: new_run_id())
-    started_at: str = field(default_factory=utc_now)
-    seconds: dict[str, float] = field(default_factory=dict)
-    outcomes: list[NodeOutcome] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    record: Record
     objects: dict[str, Entry] = field(default_factory=dict)
-    ignored_files: list[str] = field(default_factory=list)
-    is_sample_data: bool = False
     report: dict[str, Any] | None = None
     metrics: str | None = None
 
-    @cached_property
-    def made_by(self) -> dict[str, Any]:
-        """What computes it, as it is at its start: versions and git_commit."""
-        return made_by(self.request.project)
-
-    @cached_property
-    def begun(self) -> Begun:
-        """What the history is told of it at its start."""
-        tools = dict(self.made_by["versions"])
-        packages = {f"dbt package {name}": text for name, text in tools.pop("dbt_packages").items()}
-        return Begun(
-            self.run_id,
-            self.started_at,
-            self.request.raw.name,
-            dict(self.request.parameters),
-            self.made_by["git_commit"],
-            {**tools, **packages},
-        )
+    @property
+    def run_id(self) -> str:
+        """See new_run_id."""
+        return self.record.begun.run_id
 
     @property
     def database(self) -> Path:
@@ -121,7 +92,27 @@ class Run:
         return self.folder / "files" / DATABASE
 
 
-def new_run_id(known: Iterable[str] = ()) -> str:
+def new_run(request: Request, folder: Path, known: Iterable[str] = ()) -> Run:
+    """A run that begins now.
+
+    Args:
+        request: what is asked of it.
+        folder: where it works.
+        known: ids of the runs before.
+    """
+    project = request.project
+    begun = Begun(
+        run_id=new_run_id(known),
+        started_at=utc_now(),
+        raw_path=request.raw.name,
+        parameters=dict(request.parameters),
+        git_commit=git_commit(project),
+        versions=versions(project),
+    )
+    return Run(request, folder, Record(begun))
+
+
+def new_run_id(known: Iterable[str]) -> str:
     """An id for a run that begins now: its start in UTC and six random digits.
 
     Runs are told in the order of their ids. So where the clock has gone back, or two runs begin in

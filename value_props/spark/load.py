@@ -34,7 +34,7 @@ from value_props.publish.lock import exclusive
 from value_props.publish.out_path import REPORT, OutPath, edition_at
 from value_props.record import history
 from value_props.run import build
-from value_props.run.request import Request, Run
+from value_props.run.request import Request, new_run
 
 LIST = "raw_files.parquet"
 _FILE_NAME = re.compile(rf"[0-9a-f]+_({'|'.join(SOURCES)})_[0-9a-f]{{64}}\.parquet")
@@ -192,7 +192,7 @@ def load(request: Request, store: Store) -> Loaded:
     out = OutPath(request.out_path, edition_at(request.out_path) or REPORT)
     out.prepare()
     store.prepare()
-    run = Run(request, out.work)
+    run = new_run(request, out.work)
     with (
         exclusive(out.lock, run.run_id),
         exclusive(store.lock, run.run_id),
@@ -204,9 +204,9 @@ def load(request: Request, store: Store) -> Loaded:
         try:
             with request.raw.told():
                 inventory = build.ingest_raw_files(run, ParsedFiles(out.parsed))
-            with step("load", run.seconds) as fields, _exporting(store):
+            with step("load", run.record.seconds) as fields, _exporting(store):
                 loaded = store.fill(inventory, request.trust)
                 fields.update(vars(loaded))
         finally:
             remove_tree(out.work)
-    return replace(loaded, warnings=tuple(run.warnings))
+    return replace(loaded, warnings=tuple(run.record.warnings))

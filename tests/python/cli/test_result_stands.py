@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.harness import CLEAN, ROOT, Answer, value_props
+from support.harness import CLEAN, ROOT, Answer, begun, value_props
 
 from value_props.errors import printable
 from value_props.publish.out_path import OutPath
 from value_props.record import history
-from value_props.record.facts import Begun, Ended
+from value_props.record.facts import Ended
 from value_props.run import build as job
 
 
@@ -163,7 +163,7 @@ def test_a_failed_run_without_a_record_is_told_as_failed(
 def test_the_end_of_a_run_needs_no_room(tmp_path: Path) -> None:
     out = OutPath(tmp_path)
     out.work.mkdir()
-    history.begin(out, Begun("run", "2020-12-01T00:00:00Z", "/raw", {}, None, {}))
+    history.begin(out, begun("run"))
     note = out.work / history.BEGUN
     size = note.stat().st_size
     for problem in ("x", "ñ中" * 10_000, None):
@@ -171,7 +171,7 @@ def test_the_end_of_a_run_needs_no_room(tmp_path: Path) -> None:
         assert note.stat().st_size == size
         unsettled = history._unsettled(out)
         assert unsettled is not None
-        assert unsettled[1].problem == (problem[:600] if problem else None)
+        assert unsettled.ended.problem == (problem[:600] if problem else None)
 
 
 opened_for_writing: list[str] = []

@@ -16,10 +16,11 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.harness import begun
 
 from value_props.publish.out_path import OutPath
 from value_props.record import history
-from value_props.record.facts import Begun, Ended
+from value_props.record.facts import Ended, Record
 from value_props.run.gate import drift_warnings
 
 MONDAY = date(2020, 11, 23)
@@ -162,8 +163,7 @@ class Project:
         self.run_id = f"run{self.count:03}"
         self.database = self.out.root / f"{self.run_id}.duckdb"
         data.write(self.database)
-        begun = Begun(self.run_id, "2020-12-01T00:00:00Z", "raw", {}, None, {})
-        history.stage(self.out, begun, Ended(status, 0), [], self.database)
+        history.stage(self.out, Record(begun(self.run_id), Ended(status, 0)), self.database)
         history.commit(self.out, self.run_id)
         self.out.work.mkdir(exist_ok=True)
         with duckdb.connect(str(self.database)) as connection:
@@ -333,8 +333,7 @@ def test_a_run_does_not_take_its_own_week_from_another(project: Project) -> None
         connection.execute(
             f"update intermediate.int_run_window set last_week_start_date = date '{MONDAY}'"
         )
-    begun = Begun("run999", "2020-12-01T00:00:00Z", "raw", {}, None, {})
-    history.stage(project.out, begun, Ended("failed", 1), [], path)
+    history.stage(project.out, Record(begun("run999"), Ended("failed", 1)), path)
     with duckdb.connect(str(path)) as connection:
         found = connection.execute(
             "select count(*) from quality.drift_checks"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from support.harness import begun
 from support.kills import is_killed_at
 
 from value_props.database import literal, parquet_rows
@@ -19,7 +20,7 @@ from value_props.files import remove_tree
 from value_props.publish.diff import changes
 from value_props.publish.out_path import REPORT, OutPath
 from value_props.record import history
-from value_props.record.facts import Begun, Ended, NodeOutcome
+from value_props.record.facts import Ended, NodeOutcome, Record
 
 TEST = NodeOutcome(
     name="fct_prints__one_row_per_print",
@@ -37,9 +38,8 @@ TEST = NodeOutcome(
 )
 
 
-def begun(run_id: str) -> Begun:
-    parameters = {"week_rule": "complete", "run_date": "2020-12-01"}
-    return Begun(run_id, "2020-12-01T00:00:00Z", "it's raw", parameters, None, {"duckdb": "2.0.0"})
+def stage(out: OutPath, run_id: str, ended: Ended) -> None:
+    history.stage(out, Record(begun(run_id), ended, outcomes=[TEST]))
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def publish(out: OutPath, run_id: str, is_made_current: bool = True) -> None:
     """A passed run, as a build does it, with files that say which run they are of."""
     ended = Ended("published", 0, is_made_current=is_made_current)
     with begin(out, run_id):
-        history.stage(out, begun(run_id), ended, [TEST])
+        stage(out, run_id, ended)
         files = out.work / "files"
         files.mkdir()
         for name in REPORT.stable_names:
@@ -72,7 +72,7 @@ def publish(out: OutPath, run_id: str, is_made_current: bool = True) -> None:
 
 def fail(out: OutPath, run_id: str) -> None:
     with begin(out, run_id):
-        history.stage(out, begun(run_id), Ended("failed", 1, "It failed"))
+        stage(out, run_id, Ended("failed", 1, "It failed"))
         history.commit(out, run_id)
 
 
@@ -107,10 +107,10 @@ def test_a_run_that_fails_before_the_switch_is_no_run_to_go_back_to(tmp_path: Pa
     out = OutPath(tmp_path / "out")
     publish(out, "1")
     with begin(out, "2"):
-        history.stage(out, begun("2"), Ended("published", 0, is_made_current=True))
+        stage(out, "2", Ended("published", 0, is_made_current=True))
         (out.runs / "2").mkdir()
         assert not history.is_recorded(out, "2")
-        history.stage(out, begun("2"), Ended("failed", 4, "The disk is full"))
+        stage(out, "2", Ended("failed", 4, "The disk is full"))
         history.commit(out, "2")
         # Asked twice, it is recorded once.
         assert history.is_recorded(out, "2")

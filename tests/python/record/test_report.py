@@ -19,7 +19,7 @@ import jsonschema
 import pytest
 from playwright.sync_api import Browser
 from support.browser import chromium, open_page
-from support.harness import ROOT, folder_request
+from support.harness import ROOT, begun, folder_request
 from support.http_receiver import receiving
 from support.reference import Parameters, compute
 
@@ -27,19 +27,24 @@ from value_props.errors import ValuePropsError
 from value_props.notify import metrics
 from value_props.publish.out_path import OutPath
 from value_props.record import history, report
-from value_props.record.facts import Begun, Ended, NodeOutcome
+from value_props.record.facts import Ended, NodeOutcome, Record
 from value_props.record.page import write_page
+from value_props.record.shapes import (
+    SAMPLE_LENGTH,
+    SAMPLES_PER_REASON,
+    SCHEMA_NAME,
+    schema,
+    schema_text,
+)
 from value_props.run import build as job
 from value_props.run import ending
-from value_props.run.request import Request, Run
+from value_props.run.request import Request, new_run
 
 FIXTURES = ROOT / "tests" / "fixtures"
 RUN_DATE = "2020-12-01"
 SCRIPT = "<script>alert(1)</script>"
 SECTIONS = ["rows", "days", "heat", "weeks", "drift", "features", "tests", "time", "made"]
-SCHEMA = json.loads(
-    resources.files("value_props.record").joinpath("report.schema.json").read_text(encoding="utf-8")
-)
+SCHEMA = schema()
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ def browser() -> Any:
 
 def test_every_report_keeps_to_its_schema(runs: Runs) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    shipped = resources.files("value_props.record").joinpath(SCHEMA_NAME).read_text("utf-8")
+    assert shipped == schema_text(), "run `.venv/bin/python -m value_props.record.shapes`"
     for facts in runs.reports:
         jsonschema.validate(facts, SCHEMA)
     assert [facts["run"]["status"] for facts in runs.reports] == [
@@ -125,7 +132,7 @@ def test_quarantine_is_that_of_the_reference(runs: Runs) -> None:
     )
     bad = sorted(compute(runs.raw, parameters).quarantine)
     expected = Counter((source, rule) for source, *_, rule in bad)
-    assert max(expected.values()) > report.SAMPLES_PER_REASON
+    assert max(expected.values()) > SAMPLES_PER_REASON
     sources = {source["name"]: source for source in runs.reports[1]["datasets"][:3]}
     found = {
         (name, reason["reason"]): reason
@@ -138,8 +145,8 @@ def test_quarantine_is_that_of_the_reference(runs: Runs) -> None:
             line for source, _, line, *_, reference in bad if (source, reference) == (name, rule)
         ]
         shown = [sample["line_number"] for sample in reason["samples"]]
-        assert shown == sorted(lines)[: report.SAMPLES_PER_REASON]
-        assert all(len(sample["text"]) <= report.SAMPLE_LENGTH + 1 for sample in reason["samples"])
+        assert shown == sorted(lines)[:SAMPLES_PER_REASON]
+        assert all(len(sample["text"]) <= SAMPLE_LENGTH + 1 for sample in reason["samples"])
     for source in sources.values():
         rows = source["rows"]
         assert rows["read"] == rows["kept"] + rows["quarantined"]
@@ -187,9 +194,8 @@ def test_a_table_is_held_against_what_was_agreed(tmp_path: Path) -> None:
         *("some", "model", "success", 0, 0.1, "", "marts.some"),
         columns={"a": "int", "b": "timestamp", "c": None},
     )
-    begun = Begun("20201201T000000Z-000000", "2020-12-01T00:00:00Z", "raw", {}, None, {})
-    findings = report.Findings([], [], {}, [outcome])
-    facts = report.compose(begun, Ended("published", 0), findings, path)
+    known = begun("20201201T000000Z-000000")
+    facts = report.compose(Record(known, Ended("published", 0), outcomes=[outcome]), path)
     jsonschema.validate(facts, SCHEMA)
     some = facts["datasets"][-1]
     assert some["missing_columns"] == ["c"]
@@ -413,6 +419,6 @@ def test_an_interrupted_message_does_not_change_what_a_run_did(
 def test_without_a_report_there_are_no_metrics(tmp_path: Path) -> None:
     out = OutPath(tmp_path)
     (tmp_path / "metrics.prom").write_text("of the run before", encoding="utf-8")
-    run = Run(request_of(tmp_path, out), tmp_path, problems=["It failed"])
+    run = new_run(request_of(tmp_path, out), tmp_path)
     ending.leave_metrics(run, out, None)
     assert not (tmp_path / "metrics.prom").exists()

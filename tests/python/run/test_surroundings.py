@@ -288,7 +288,7 @@ def test_every_refusal_of_the_system_has_a_remedy(error: OSError, remedy: str) -
 def test_a_repository_that_git_refuses_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from value_props.record.manifest import git_commit
+    from value_props.run.versions import git_commit
 
     (tmp_path / ".git").mkdir()
     assert git_commit(tmp_path) is None

@@ -27,7 +27,7 @@ from value_props.ingest.keep import ParsedFiles
 from value_props.ingest.stage import stage
 from value_props.publish.out_path import REPORT
 from value_props.publish.places import Place
-from value_props.record.facts import NodeOutcome
+from value_props.record.facts import Begun, NodeOutcome
 from value_props.run.dbt import MODELS_ONLY, Dbt
 from value_props.run.request import Request
 
@@ -71,6 +71,12 @@ class Answer:
     def text(self) -> str:
         """All that it said, as one line."""
         return " ".join((self.stdout + self.stderr).split())
+
+
+def begun(run_id: str) -> Begun:
+    """The start of a run that some test makes up."""
+    parameters = {"week_rule": "complete", "run_date": "2020-12-01"}
+    return Begun(run_id, "2020-12-01T00:00:00Z", "it's raw", parameters, None, {"duckdb": "2.0.0"})
 
 
 def value_props(*arguments: str | Path) -> Answer:

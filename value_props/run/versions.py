@@ -1,0 +1,57 @@
+"""What computes a run: the versions of its tools and packages, and the commit of the project."""
+
+from __future__ import annotations
+
+import filecmp
+import importlib.metadata
+import platform
+import shutil
+import subprocess  # nosec B404
+from pathlib import Path
+
+from value_props.logs import logger
+from value_props.record.facts import PACKAGE
+from value_props.run.packages import locked_packages
+
+DISTRIBUTIONS = ("value-props", "dbt-core", "dbt-duckdb", "duckdb")
+
+
+def versions(project: Path) -> dict[str, str]:
+    """The versions by name; those of dbt packages, and where they come from, begin with PACKAGE."""
+    packages = {package["name"]: package["version"] for package in locked_packages(project)}
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in DISTRIBUTIONS},
+        f"{PACKAGE}installed_from": packages_origin(project),
+        **{f"{PACKAGE}{name}": version for name, version in packages.items()},
+    }
+
+
+def packages_origin(project: Path) -> str:
+    """Whether dbt_packages/ holds the hub's packages or the stand-ins: hub or standin."""
+    stand_in, installed = (
+        folder / "dbt_utils" / "dbt_project.yml"
+        for folder in (project / "packages", project / "dbt_packages")
+    )
+    is_stand_in = installed.is_file() and filecmp.cmp(stand_in, installed, shallow=False)
+    return "standin" if is_stand_in else "hub"
+
+
+def git_commit(project: Path) -> str | None:
+    """The commit of the project, with `-dirty` where files differ; None without git."""
+    git = shutil.which("git")
+    if not git or not (project / ".git").exists():
+        return None
+    command = [git, "-C", str(project), "describe", "--always", "--dirty", "--abbrev=40"]
+    answer = subprocess.run(  # nosec B603
+        [*command, "--exclude", "*"],
+        capture_output=True,
+        errors="replace",
+        check=False,
+        encoding="utf-8",
+    )
+    if answer.returncode:
+        # Such as a repository that belongs to somebody else.
+        fault = " ".join(answer.stderr.split()) or f"it exits with {answer.returncode}"
+        logger.warning("step=start problem=git tells no commit: %s", fault)
+    return answer.stdout.strip() or None
