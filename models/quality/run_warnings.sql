@@ -1,5 +1,5 @@
--- What a run warns of, one row a warning. Rows with one message are one warning to a reader,
--- with the sum of their rows.
+-- What a run warns of, one row a warning. Rows with the same message are one warning to
+-- readers, with the sum of their rows.
 with
 
 empty_files as (
@@ -60,7 +60,8 @@ drift as (
         source_name,
         file_name || ' ' || field_name as subject,
         row_count,
-        'Unknown field in ' || source_name || ': ' || file_name || ' ' || field_name as message
+        'Unknown field in ' || source_name || ': ' || file_name || ' ' || field_name
+            as message
     from {{ ref('schema_drift') }}
 ),
 
