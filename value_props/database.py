@@ -6,6 +6,8 @@ import glob
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,12 @@ def loaded(path: Path) -> Iterator[None]:
     """Keep a run's own file open: each opening within is of what is loaded, and takes no time."""
     with opened(path):
         yield
+
+
+@cache
+def sql(room: str, name: str) -> str:
+    """The text of value_props/<room>/sql/<name>.sql."""
+    return resources.files("value_props").joinpath(room, "sql", f"{name}.sql").read_text("utf-8")
 
 
 def parquet_rows(

@@ -26,18 +26,20 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from importlib import resources
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from value_props import database
 from value_props.database import literal, opened, parquet_rows
 from value_props.ingest.find import FoundFile
 from value_props.ingest.fingerprint import Fingerprint, content_of
 from value_props.ingest.lines import PAYS_COLUMNS, Lines
 
+# The queries of this room, by name.
+sql = partial(database.sql, "ingest")
 PARTS = ROWS, REJECTED, UNUSUAL, COUNTS = "rows", "rejected", "unusual", "counts"
 # A dictionary pays for value props and days alone, and is dear to try for users and amounts.
 _PARQUET = "format parquet, parquet_version v2, compression lz4_raw, dictionary_size_limit 1000"
@@ -121,12 +123,6 @@ def reader() -> Iterator[duckdb.DuckDBPyConnection]:
     with opened(None) as connection:
         connection.execute(sql("rules"))
         yield connection
-
-
-@cache
-def sql(name: str) -> str:
-    """The text of a query of this room."""
-    return resources.files("value_props.ingest").joinpath("sql", f"{name}.sql").read_text("utf-8")
 
 
 def read_plain(

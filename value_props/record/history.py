@@ -18,13 +18,12 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from value_props.database import WINDOW_QUERY, literal, opened, parquet_rows, rows_of
+from value_props.database import WINDOW_QUERY, literal, opened, parquet_rows, rows_of, sql
 from value_props.errors import ValuePropsError
 from value_props.files import move, remove_tree, replace_text, sync
 from value_props.logs import logger
@@ -436,9 +435,10 @@ def _insert_profile(
     connection: duckdb.DuckDBPyConnection, table: Table, query: str, run_id: str
 ) -> None:
     """Add the rows of a query; none where the run did not build what it asks."""
-    text = resources.files("value_props.record").joinpath("sql", f"{query}.sql").read_text("utf-8")
     with suppress(duckdb.CatalogException):
-        connection.execute(f"insert into {table.path} by name {text}", {"run_id": run_id})
+        connection.execute(
+            f"insert into {table.path} by name {sql('record', query)}", {"run_id": run_id}
+        )
 
 
 def _run_row(record: Record, window: Mapping[str, Any]) -> dict[str, Any]:

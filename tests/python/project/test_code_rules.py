@@ -184,6 +184,15 @@ def test_one_room_knows_how_files_are_replaced_and_removed() -> None:
     assert found == {"value_props/files.py", *exceptions}
 
 
+def test_one_helper_reads_the_queries_of_the_rooms() -> None:
+    readers = {
+        named(path)
+        for path in files_of_project("value_props/*.py")
+        if re.search(r"importlib import resources|importlib\.resources", path.read_text("utf-8"))
+    }
+    assert readers == {"value_props/database.py"}
+
+
 def test_paths_and_switches_of_the_user_are_read_in_one_place() -> None:
     readers = {
         named(path)

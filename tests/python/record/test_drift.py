@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from importlib import resources
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -18,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.harness import begun
 
+from value_props.database import sql
 from value_props.publish.out_path import OutPath
 from value_props.record import history
 from value_props.record.facts import Ended, Record
@@ -29,11 +29,7 @@ SOURCES = ("prints", "taps", "pays")
 
 def student_t(week_count: int) -> float:
     """The quantile that drift_of_numbers.sql knows for so many weeks."""
-    text = (
-        resources.files("value_props.record")
-        .joinpath("sql", "drift_of_numbers.sql")
-        .read_text(encoding="utf-8")
-    )
+    text = sql("record", "drift_of_numbers")
     quantiles = {int(weeks): float(t) for weeks, t in re.findall(r"\((\d+), ([\d.]+)\)", text)}
     assert sorted(quantiles) == list(range(3, 13))
     return quantiles[week_count]
