@@ -93,10 +93,14 @@ demo-env: ## Write random passwords for the demo stack: orchestration/docker/.en
 demo: ## Start Airflow, a bucket, Prometheus and Grafana by Docker Compose
 	$(DEMO) up --build
 
+# SQL that Python runs, apart from dbt.
+QUERIES := value_props/sample/sql
+
 lint: $(VENV)/dev deps ## Formatting, lint, types, security
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/sqlfluff lint --processes 1 models tests/singular analyses
+	$(BIN)/sqlfluff lint --processes 1 --templater placeholder $(QUERIES)
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive value_props orchestration
 	$(BIN)/actionlint
@@ -124,6 +128,7 @@ format: $(VENV)/dev deps ## Format Python and SQL
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/sqlfluff fix models tests/singular analyses
+	$(BIN)/sqlfluff fix --templater placeholder $(QUERIES)
 
 deps: $(VENV)/run ## Install the dbt packages, or the stand-ins if the hub is out of reach
 	@$(BIN)/value-props deps

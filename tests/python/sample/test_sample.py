@@ -10,9 +10,10 @@ from typing import Any
 
 import duckdb
 import pytest
+from support.harness import ROOT
 
-from value_props.database import literal
-from value_props.sample.raw_files import SampleSummary, write_sample
+from value_props.database import literal, sql
+from value_props.sample.raw_files import TABLES, SampleSummary, write_sample
 
 EVENT_LINE = re.compile(
     r'\{"day":"2020-11-\d\d","event_data":\{"position":[0-3],"value_prop":"[a-z_]+"\},'
@@ -344,10 +345,16 @@ def test_files_are_overwritten_only_on_demand(tmp_path: Path) -> None:
     assert taps.read_text(encoding="utf-8").startswith('{"day":"2020-11-01"')
 
 
+def test_every_query_is_a_step() -> None:
+    queries = {path.stem for path in (ROOT / "value_props/sample/sql").glob("*.sql")}
+    assert queries == {"macros", *TABLES, "events_file", "pays_file"}
+
+
 def test_a_run_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "value_props.sample.raw_files._PAYS_FILE", "copy (select nothing) to '{path}'"
-    )
+    def fail_at_payments(room: str, name: str) -> str:
+        return "select nothing" if name == "pays_file" else sql(room, name)
+
+    monkeypatch.setattr("value_props.sample.raw_files.sql", fail_at_payments)
     with pytest.raises(duckdb.Error):
         write_sample(tmp_path, scale=0.001)
     assert list(tmp_path.iterdir()) == []
