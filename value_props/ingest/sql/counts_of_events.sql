@@ -1,5 +1,5 @@
--- How many rows a file has by day, value prop and judgement, and how many bytes an app writes
--- for the valid ones.
+-- How many rows a file has by day, value prop and judgement, and how many bytes an app
+-- writes for the valid ones.
 select
     content_number,
     event_date,

@@ -1,36 +1,36 @@
--- The lines of a prints or taps file that are not plain (`odd_lines`): typed values, and the
--- first rule that a bad line breaks.
+-- The lines of a prints or taps file that are not plain (`odd_lines`): typed values, and
+-- the first rule that a bad line breaks.
 with
 
 valid_lines as (
     select
-        odd_lines.*,
+        *,
         case when is_readable and json_valid(line) then line end as json_line
     from odd_lines
 ),
 
 records as (
     select
-        valid_lines.*,
+        *,
         event_record(json_line) as record
     from valid_lines
 ),
 
 texts as (
     select
-        line_number,
-        line,
-        json_line,
-        record.day as day_text,
-        record.user_id as user_text,
-        record.event_data.position as position_text,
-        record.event_data.value_prop as value_prop
+        records.line_number,
+        records.line,
+        records.json_line,
+        records.record.day as day_text,
+        records.record.user_id as user_text,
+        records.record.event_data.position as position_text,
+        records.record.event_data.value_prop as value_prop
     from records
 ),
 
 typed as (
     select
-        texts.*,
+        *,
         try_cast(day_text as date) as event_date,
         try_cast(user_text as bigint) as user_id,
         try_cast(position_text as integer) as position
@@ -39,7 +39,7 @@ typed as (
 
 judged as (
     select
-        typed.*,
+        *,
         case
             when json_line is null then 'malformed'
             when is_lax_json(json_line) then 'malformed'
@@ -76,7 +76,8 @@ select
     quarantine_reason,
     line as raw_text,
     case
-        when quarantine_reason is distinct from 'malformed' then unknown_event_keys(json_line)
+        when quarantine_reason = 'malformed' then null
+        else unknown_event_keys(json_line)
     end as unknown_keys,
     case
         when quarantine_reason = 'missing_field'

@@ -1,10 +1,10 @@
--- The lines of a pays file that are not plain (`odd_lines`): typed values, and the first rule
--- that a bad line breaks.
+-- The lines of a pays file that are not plain (`odd_lines`): typed values, and the first
+-- rule that a bad line breaks.
 with
 
 fields as (
     select
-        odd_lines.*,
+        *,
         csv_fields(line) as field_list,
         from_json($columns, '["VARCHAR"]') as names
     from odd_lines
@@ -24,7 +24,7 @@ texts as (
 
 typed as (
     select
-        texts.*,
+        *,
         try_cast(day_text as date) as event_date,
         try_cast(user_text as bigint) as user_id,
         -- Rounds half away from zero; null where the number has too many digits.
@@ -34,7 +34,7 @@ typed as (
 
 judged as (
     select
-        typed.*,
+        *,
         case
             when not is_well_formed then 'malformed'
             when

@@ -1,7 +1,7 @@
--- Every line of a prints or taps file, in their order: the values of a plain line, which read
--- back as they were written and leave no room for anything else, and the text of a line that
--- its values do not spell out. What is not plain is judged rule by rule (judged_events.sql),
--- which costs more.
+-- Every line of a prints or taps file, in their order: the values of a plain line, which
+-- read back as they were written and leave no room for anything else, and the text of a
+-- line that its values do not spell out. What is not plain is judged rule by rule
+-- (judged_events.sql), which costs more.
 with
 
 records as (
@@ -13,17 +13,17 @@ records as (
 
 texts as (
     select
-        line,
-        record.day as day_text,
-        record.user_id as user_text,
-        record.event_data.position as position_text,
-        record.event_data.value_prop as value_prop
+        records.line,
+        records.record.day as day_text,
+        records.record.user_id as user_text,
+        records.record.event_data.position as position_text,
+        records.record.event_data.value_prop as value_prop
     from records
 ),
 
 typed as (
     select
-        texts.*,
+        *,
         try_cast(day_text as date) as event_date,
         try_cast(user_text as bigint) as user_id,
         try_cast(position_text as integer) as position,
@@ -35,7 +35,7 @@ typed as (
 
 measured as (
     select
-        typed.*,
+        *,
         coalesce(
             event_date >= date '2000-01-01'
             and user_id >= 1
@@ -60,8 +60,8 @@ select
     value_prop,
     position,
     is_plain,
-    -- A row may turn out to repeat one of another file, and then its text is due. No room is
-    -- left, so a line with this end has all keys in the order of the app.
+    -- A row may turn out to repeat one of another file, and then its text is due. No room
+    -- is left, so a line with this end has all keys in the order of the app.
     case
         when
             is_plain

@@ -1,6 +1,7 @@
--- Every line of a pays file, in their order: the values of a plain line, which read back as they
--- were written and lie within the limits, and the text of a line that its values do not spell
--- out. What is not plain, the header among it, is judged rule by rule (judged_payments.sql).
+-- Every line of a pays file, in their order: the values of a plain line, which read back
+-- as they were written and lie within the limits, and the text of a line that its values
+-- do not spell out. What is not plain, the header among it, is judged rule by rule
+-- (judged_payments.sql).
 with
 
 fields as (
@@ -25,7 +26,7 @@ texts as (
 
 typed as (
     select
-        texts.*,
+        *,
         try_cast(day_text as date) as event_date,
         try_cast(user_text as bigint) as user_id,
         try_cast(total_text as decimal(18, 2)) as amount
@@ -34,7 +35,7 @@ typed as (
 
 measured as (
     select
-        typed.*,
+        *,
         coalesce(
             is_well_formed
             and event_date >= date '2000-01-01'

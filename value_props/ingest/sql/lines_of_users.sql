@@ -1,5 +1,5 @@
--- The lines of the raw files that are of some users: of a valid row its user, of a line that is
--- kept out what its text says in the place of the user.
+-- The lines of the raw files that are of some users: of a valid row its user, of a line
+-- that is kept out what its text says in the place of the user.
 with
 
 users as (
@@ -7,11 +7,26 @@ users as (
 ),
 
 valid_rows as (
-    select 'prints' as source_name, file_number, line_number, user_id from raw.prints
+    select
+        'prints' as source_name,
+        file_number,
+        line_number,
+        user_id
+    from raw.prints
     union all
-    select 'taps' as source_name, file_number, line_number, user_id from raw.taps
+    select
+        'taps' as source_name,
+        file_number,
+        line_number,
+        user_id
+    from raw.taps
     union all
-    select 'pays' as source_name, file_number, line_number, user_id from raw.pays
+    select
+        'pays' as source_name,
+        file_number,
+        line_number,
+        user_id
+    from raw.pays
 ),
 
 rejected_lines as (
@@ -25,15 +40,24 @@ rejected_lines as (
             else regexp_extract(lines.raw_text, '"user_id"\s*:\s*"?\s*([0-9]+)', 1)
         end as user_text
     from raw.rejected_lines as lines
-    inner join raw.files as files using (source_name, file_number)
+    inner join raw.files as files
+        on
+            lines.source_name = files.source_name
+            and lines.file_number = files.file_number
 ),
 
 rows_of_users as (
-    select source_name, file_number, line_number
+    select
+        source_name,
+        file_number,
+        line_number
     from valid_rows
     where user_id in (select users.user_id from users)
     union all
-    select source_name, file_number, line_number
+    select
+        source_name,
+        file_number,
+        line_number
     from rejected_lines
     where try_cast(user_text as bigint) in (select users.user_id from users)
 )
@@ -42,6 +66,9 @@ select
     files.file_path,
     list(rows_of_users.line_number order by rows_of_users.line_number) as line_numbers
 from rows_of_users
-inner join raw.files as files using (source_name, file_number)
+inner join raw.files as files
+    on
+        rows_of_users.source_name = files.source_name
+        and rows_of_users.file_number = files.file_number
 group by files.source_name, files.file_number, files.file_path
 order by files.source_name, files.file_number

@@ -1,8 +1,8 @@
--- The rows of a file with their physical line numbers: the plain ones of `lines`, and those that
--- were judged (`judged`).
+-- The rows of a file with their physical line numbers: the plain ones of `lines`, and
+-- those that were judged (`judged`).
 create or replace temp view numbered as
 select
-    lines.* exclude (is_plain, file_row_number),
+    * exclude (is_plain, file_row_number),
     file_row_number + 1 as line_number,
     cast(null as varchar) as quarantine_reason,
     cast(null as varchar[]) as unknown_keys,

@@ -22,7 +22,7 @@ texts as (
 
 typed as (
     select
-        texts.*,
+        *,
         try_cast(day_text as date) as event_date,
         try_cast(user_text as bigint) as user_id,
         try_cast(position_text as integer) as position

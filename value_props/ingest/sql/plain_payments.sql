@@ -1,5 +1,5 @@
--- The rows of a pays file in which every line is as an app writes it. Any other line stops
--- the query, and the file is read line by line (lines_of_payments.sql).
+-- The rows of a pays file in which every line is as an app writes it. Any other line
+-- stops the query, and the file is read line by line (lines_of_payments.sql).
 with
 
 texts as (
@@ -11,7 +11,10 @@ texts as (
     from read_csv(
         $read_path,
         columns = {
-            pay_date: 'VARCHAR', total: 'VARCHAR', user_id: 'VARCHAR', value_prop: 'VARCHAR'
+            pay_date: 'VARCHAR',
+            total: 'VARCHAR',
+            user_id: 'VARCHAR',
+            value_prop: 'VARCHAR'
         },
         header = true, auto_detect = false, delim = ',', quote = '', escape = '',
         comment = '', new_line = '\n', encoding = 'utf-8', nullstr = '',
@@ -23,7 +26,7 @@ texts as (
 
 typed as (
     select
-        texts.*,
+        *,
         try_cast(day_text as date) as event_date,
         try_cast(user_text as bigint) as user_id,
         try_cast(total_text as decimal(18, 2)) as amount

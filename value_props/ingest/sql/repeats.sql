@@ -1,5 +1,5 @@
--- Of equal events in `numbered` every one but the first is a redelivery. Few rows share a hash
--- with another, so only those are put in order.
+-- Of equal events in `numbered` every one but the first is a redelivery. Few rows share a
+-- hash with another, so only those are put in order.
 with
 
 valid_rows as (
@@ -19,7 +19,10 @@ select
     line_number,
     event_date,
     value_prop,
-    coalesce(raw_text, line_of_event(event_date, user_id, value_prop, position)) as raw_text
+    coalesce(
+        raw_text,
+        line_of_event(event_date, user_id, value_prop, position)
+    ) as raw_text
 from valid_rows
 where hash(event_date, user_id, value_prop, position) in (from shared_hashes)
 qualify

@@ -1,83 +1,100 @@
 -- The rules of the data, as macros that the queries of this folder share.
 
 -- Empty, or nothing but spaces and tabs.
-create or replace macro is_blank(field) as
-    coalesce(trim(field, ' ' || chr(9)), '') = '';
+create or replace macro is_blank(field) as (
+    coalesce(trim(field, ' ' || chr(9)), '') = ''
+);
 
--- A real calendar date written YYYY-MM-DD: it reads back as it was written (a cast accepts
--- more). Year 0000 reads back as 1 BC, and is none.
-create or replace macro is_iso_day(field, as_date) as
-    coalesce(strlen(field) = 10 and cast(as_date as varchar) = field, false);
+-- A real calendar date written YYYY-MM-DD: it reads back as it was written (a cast
+-- accepts more). Year 0000 reads back as 1 BC, and is none.
+create or replace macro is_iso_day(field, as_date) as (
+    coalesce(strlen(field) = 10 and cast(as_date as varchar) = field, false)
+);
 
-create or replace macro reads_back(field, typed) as
-    coalesce(cast(typed as varchar) = field, false);
+create or replace macro reads_back(field, typed) as (
+    coalesce(cast(typed as varchar) = field, false)
+);
 
--- A text that no reader of JSON makes of anything but the same text in quotes: it begins with
--- a small letter, and is neither a literal nor what lax readers take for a number.
-create or replace macro is_plain_text(field) as
+-- A text that no reader of JSON makes of anything but the same text in quotes: it begins
+-- with a small letter, and is neither a literal nor what lax readers take for a number.
+create or replace macro is_plain_text(field) as (
     coalesce(
         field between 'a' and '{'
         and field not in ('true', 'false', 'nan')
         and field not like 'inf%',
         false
-    );
+    )
+);
 
 -- The fields of an event as text, each null where it is missing; of JSON that is valid.
-create or replace macro event_record(json_line) as
+create or replace macro event_record(json_line) as (
     from_json(
         json_line,
         '{"day": "VARCHAR", "user_id": "VARCHAR",
           "event_data": {"position": "VARCHAR", "value_prop": "VARCHAR"}}'
-    );
+    )
+);
 
-create or replace macro without_nulls(names) as
-    list_filter(names, lambda name: name is not null);
+create or replace macro without_nulls(names) as (
+    list_filter(names, lambda name: name is not null)
+);
 
 -- The line that an app writes for an event or a payment.
-create or replace macro line_of_event(event_date, user_id, value_prop, position) as
+create or replace macro line_of_event(event_date, user_id, value_prop, position) as (
     '{"day":"' || cast(event_date as varchar)
     || '","event_data":{"position":' || cast(position as varchar)
     || ',"value_prop":"' || value_prop
-    || '"},"user_id":' || cast(user_id as varchar) || '}';
+    || '"},"user_id":' || cast(user_id as varchar) || '}'
+);
 
--- How many bytes those lines have, with their ends. The length proof (../read.py) adds them up.
-create or replace macro event_bytes(user_id, value_prop, position) as
+-- How many bytes those lines have, with their ends. The length proof (../read.py) adds
+-- them up.
+create or replace macro event_bytes(user_id, value_prop, position) as (
     strlen('{"day":"2000-01-01","event_data":{"position":,"value_prop":""},"user_id":}')
     + 1
     + strlen(cast(user_id as varchar))
     + strlen(value_prop)
-    + strlen(cast(position as varchar));
+    + strlen(cast(position as varchar))
+);
 
-create or replace macro payment_bytes(user_id, value_prop, amount) as
+create or replace macro payment_bytes(user_id, value_prop, amount) as (
     strlen('2000-01-01,,,')
     + 1
     + strlen(cast(user_id as varchar))
     + strlen(value_prop)
-    + strlen(cast(amount as varchar));
+    + strlen(cast(amount as varchar))
+);
 
--- What DuckDB's JSON reader accepts and RFC 8259 does not: NaN and Infinity, a comma before a
--- closing bracket; and JSON that is no object. Looked for outside strings.
-create or replace macro is_lax_json(json_line) as
+-- What DuckDB's JSON reader accepts and RFC 8259 does not: NaN and Infinity, a comma
+-- before a closing bracket; and JSON that is no object. Looked for outside strings.
+create or replace macro is_lax_json(json_line) as (
     regexp_matches(
         regexp_replace(json_line, '"(?:[^"\\]|\\.)*"', '""', 'g'),
         '^[ \t]*[^ \t{]|,[ \t]*[\]}]|[Nn][Aa]|[Ii][Nn][Ff]'
-    );
+    )
+);
 
-create or replace macro has_repeated_key(json_line, object_path, known) as
-    len(list_filter(json_keys(json_line, object_path), lambda key: key in known))
-    > list_unique(list_filter(json_keys(json_line, object_path), lambda key: key in known));
+create or replace macro known_keys(json_line, object_path, known) as (
+    list_filter(json_keys(json_line, object_path), lambda key: key in known)
+);
 
--- A JSON number without fraction or exponent, or a string of digits: a sign is for numbers
--- only.
-create or replace macro is_whole_number(field, json_line, field_path) as
+create or replace macro has_repeated_key(json_line, object_path, known) as (
+    len(known_keys(json_line, object_path, known))
+    > list_unique(known_keys(json_line, object_path, known))
+);
+
+-- A JSON number without fraction or exponent, or a string of digits: a sign is for
+-- numbers only.
+create or replace macro is_whole_number(field, json_line, field_path) as (
     regexp_full_match(field, '[0-9]+')
     or (
         regexp_full_match(field, '-[0-9]+')
         and json_type(json_line, field_path) <> 'VARCHAR'
-    );
+    )
+);
 
 -- Keys that no rule knows; those of event_data as event_data.<key>.
-create or replace macro unknown_event_keys(json_line) as
+create or replace macro unknown_event_keys(json_line) as (
     list_concat(
         list_filter(
             json_keys(json_line),
@@ -90,38 +107,45 @@ create or replace macro unknown_event_keys(json_line) as
             ),
             lambda key: 'event_data.' || key
         )
-    );
+    )
+);
 
--- The fields of one line of RFC 4180, null where a quote stands where none may. Only lines
--- with a quote are taken apart by pattern: their fields are joined again by NUL, which no
--- readable line holds, so that one split serves both.
-create or replace macro csv_fields(line) as
+-- The fields of one line of RFC 4180, null where a quote stands where none may. Only
+-- lines with a quote are taken apart by pattern: their fields are joined again by NUL,
+-- which no readable line holds, so that one split serves both.
+create or replace macro csv_fields(line) as (
     string_split(
         case
             when not contains(line, '"') then line
-            when regexp_full_match(
-                line, '(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))*'
-            )
-                then array_to_string(
-                    list_transform(
-                        regexp_extract_all(line || ',', '("(?:[^"]|"")*"|[^",]*),', 1),
-                        lambda part: case
-                            when starts_with(part, '"') then replace(part[2:-2], '""', '"')
-                            else part
-                        end
-                    ),
-                    chr(0)
+            when
+                regexp_full_match(
+                    line, '(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))*'
                 )
+                then
+                    array_to_string(
+                        list_transform(
+                            regexp_extract_all(
+                                line || ',', '("(?:[^"]|"")*"|[^",]*),', 1
+                            ),
+                            lambda part: case
+                                when starts_with(part, '"')
+                                    then replace(part[2:-2], '""', '"')
+                                else part
+                            end
+                        ),
+                        chr(0)
+                    )
         end,
         case when contains(line, '"') then chr(0) else ',' end
-    );
+    )
+);
 
 -- Every line of a file, in the order of the lines.
 create or replace macro lines_of(read_path, compression_name) as table
     select line
     from read_csv(
         read_path,
-        columns = {line: 'VARCHAR'}, header = false, auto_detect = false,
+        columns = { line: 'VARCHAR' }, header = false, auto_detect = false,
         delim = chr(1), quote = '', escape = '', comment = '', new_line = '\n',
         encoding = 'utf-8', nullstr = '', null_padding = false, strict_mode = false,
         max_line_size = 4194304, buffer_size = 33554432, compression = compression_name,

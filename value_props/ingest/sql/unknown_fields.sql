@@ -1,11 +1,15 @@
 -- Keys of a file that no rule knows, and how many of its rows have each.
-select
-    field_name,
-    count(*) as row_count
-from (
+with
+
+fields as (
     select unnest(list_distinct(unknown_keys)) as field_name
     from numbered
     where len(unknown_keys) > 0
 )
+
+select
+    field_name,
+    count(*) as row_count
+from fields
 group by field_name
 order by field_name

@@ -1,7 +1,8 @@
 -- The text of valid rows that are not written as an app writes their values.
 select
-    line_number,
-    raw_text
+    numbered.line_number,
+    numbered.raw_text
 from numbered
-anti join repeats using (line_number)
-where quarantine_reason is null and raw_text is not null
+anti join repeats
+    on numbered.line_number = repeats.line_number
+where numbered.quarantine_reason is null and numbered.raw_text is not null

@@ -1,7 +1,15 @@
 -- The valid rows of a file that was read line by line.
+with
+
+valid_rows as (
+    select numbered.*
+    from numbered
+    anti join repeats
+        on numbered.line_number = repeats.line_number
+    where numbered.quarantine_reason is null
+)
+
 select
-    numbered.* exclude (quarantine_reason, raw_text, unknown_keys, missing_fields),
+    * exclude (quarantine_reason, raw_text, unknown_keys, missing_fields),
     cast(0 as integer) as content_number
-from numbered
-anti join repeats using (line_number)
-where quarantine_reason is null
+from valid_rows
