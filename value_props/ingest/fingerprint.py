@@ -1,4 +1,4 @@
-"""Fingerprint a raw file: one pass over its bytes that hashes them and sees what is odd."""
+"""Fingerprint a raw file: one pass over its content that hashes it and sees what is odd."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from value_props.errors import ValuePropsError
+from value_props.files import sha256_of
 from value_props.ingest.find import FoundFile, unreadable
 
 CHUNK_BYTES = 1 << 20
@@ -49,24 +49,20 @@ class Fingerprint:
 
 
 def fingerprint(file: FoundFile) -> Fingerprint:
-    """Read the bytes of a file once. The hash releases the GIL, so others read meanwhile.
+    """Read a file. The hash releases the GIL, so others read meanwhile.
 
     Raises:
         ValuePropsError: broken gzip, UTF-16, or a file that cannot be read.
     """
-    raw_hash = hashlib.sha256()
-    return fingerprint_of(file, content_of(file, raw_hash), raw_hash)
+    return fingerprint_of(file, content_of(file))
 
 
-def fingerprint_of(
-    file: FoundFile, content: Iterable[bytes], raw_hash: hashlib._Hash
-) -> Fingerprint:
+def fingerprint_of(file: FoundFile, content: Iterable[bytes]) -> Fingerprint:
     """The fingerprint of a content that is at hand.
 
     Args:
         file: the raw file.
         content: after gunzip, in chunks.
-        raw_hash: of the bytes on disk, complete when the content is; used where it is compressed.
     """
     found = Fingerprint()
     content_hash = hashlib.sha256()
@@ -98,16 +94,13 @@ def fingerprint_of(
     found.events_in_order = marks[0] if marks[0] == marks[1] else 0
     found.ends_with_newline = last.endswith(b"\n")
     found.content_sha256 = content_hash.hexdigest()
-    found.sha256 = raw_hash.hexdigest() if file.is_gzip else found.content_sha256
+    with _refusing(file.path):
+        found.sha256 = sha256_of(file.path) if file.is_gzip else found.content_sha256
     return found
 
 
-def content_of(file: FoundFile, raw_hash: hashlib._Hash | None = None) -> Iterator[bytes]:
+def content_of(file: FoundFile) -> Iterator[bytes]:
     """The content after gunzip, in chunks of which only the last may be short.
-
-    Args:
-        file: the raw file.
-        raw_hash: updated with the bytes on disk of a file that is compressed.
 
     Raises:
         ValuePropsError: broken gzip, or a file that cannot be read.
@@ -121,27 +114,10 @@ def content_of(file: FoundFile, raw_hash: hashlib._Hash | None = None) -> Iterat
             return
         if file.size_bytes == 0:
             raise _broken_gzip(file.path, "it has no bytes")
-        through = io.BufferedReader(_HashingReader(raw, raw_hash or hashlib.sha256()), CHUNK_BYTES)
-        with io.BufferedReader(gzip.GzipFile(fileobj=through), CHUNK_BYTES) as unzipped:
+        zipped = io.BufferedReader(raw, CHUNK_BYTES)
+        with io.BufferedReader(gzip.GzipFile(fileobj=zipped), CHUNK_BYTES) as unzipped:
             while chunk := unzipped.read(CHUNK_BYTES):
                 yield chunk
-
-
-class _HashingReader(io.RawIOBase):
-    """Hands through the bytes of a file and hashes them on the way."""
-
-    def __init__(self, raw: BinaryIO, raw_hash: hashlib._Hash) -> None:
-        self.raw = raw
-        self.hash = raw_hash
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self.raw.read(len(buffer))
-        self.hash.update(data)
-        buffer[: len(data)] = data
-        return len(data)
 
 
 @contextmanager

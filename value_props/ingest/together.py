@@ -6,7 +6,6 @@ it holds, each line of the copy is a row, so a row belongs to the file that its 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -82,12 +81,12 @@ def small_file(file: FoundFile) -> SmallFile | None:
     Raises:
         ValuePropsError: broken gzip, UTF-16, or a file that cannot be read.
     """
-    content, raw_hash = b"", hashlib.sha256()
-    for chunk in content_of(file, raw_hash):
+    content = b""
+    for chunk in content_of(file):
         content += chunk
         if len(content) > SMALL_BYTES:
             return None
-    bytes_of = fingerprint_of(file, [content] if content else [], raw_hash)
+    bytes_of = fingerprint_of(file, [content] if content else [])
     header = b"" if is_event(file) else PLAIN_HEADER
     rows = content.removeprefix(header)
     if rows and not bytes_of.ends_with_newline:
