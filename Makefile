@@ -94,7 +94,7 @@ demo: ## Start Airflow, a bucket, Prometheus and Grafana by Docker Compose
 	$(DEMO) up --build
 
 # SQL that Python runs, apart from dbt.
-QUERIES := value_props/ingest/sql value_props/sample/sql
+QUERIES := $(wildcard value_props/*/sql)
 
 lint: $(VENV)/dev deps ## Formatting, lint, types, security
 	$(BIN)/ruff format --check .

@@ -240,26 +240,7 @@ def runs(out: OutPath, limit: int) -> list[dict[str, Any]]:
         unsettled = _unsettled(out)
         if unsettled and not is_held(out.lock) and not has_record(out, unsettled.begun.run_id):
             _insert(connection, RUNS, [_run_row(unsettled, {})])
-        return rows_of(connection, _SUMMARY, [limit])
-
-
-_SUMMARY = """
-    select
-        runs.*,
-        (select sum(rows_read) from quality.source_profiles as sources
-         where sources.run_id = runs.run_id) as rows_read,
-        (select sum(rows_quarantined) from quality.source_profiles as sources
-         where sources.run_id = runs.run_id) as rows_quarantined,
-        (select sum(row_count) from quality.mart_profiles as marts
-         where marts.run_id = runs.run_id) as rows_in_mart,
-        (select count(*) filter (where status in ('fail', 'error'))
-         from quality.test_results as tests where tests.run_id = runs.run_id) as tests_failed,
-        (select count(*) filter (where status = 'warn')
-         from quality.test_results as tests where tests.run_id = runs.run_id) as tests_warned
-    from quality.runs as runs
-    order by runs.run_id desc
-    limit ?
-"""
+        return rows_of(connection, sql("record", "runs_with_sums"), {"limit": limit})
 
 
 def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:

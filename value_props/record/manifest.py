@@ -42,7 +42,7 @@ def write_manifest(
         window = database.rows(path, database.WINDOW_QUERY)[0]
         report_weeks = _report_weeks(path)
         [mart] = database.rows(path, f"select count(*) as n from {database.MART}")  # nosec B608
-        inputs = [_located(row, begun.raw_path, objects) for row in _inputs(path)]
+        inputs = [_located(row, begun.raw_path, objects) for row in _inputs(path, begun.run_id)]
     parameters = [parameter.name for parameter in PARAMETERS]
     manifest = {
         "format_version": FORMAT_VERSION,
@@ -98,41 +98,12 @@ def _outputs(folder: Path, edition: Edition) -> list[dict[str, Any]]:
     ]
 
 
-def _inputs(path: Path) -> list[dict[str, Any]]:
-    query = """
-        select
-            files.source_name as source,
-            files.file_path as path,
-            files.size_bytes,
-            files.sha256,
-            files.hash_source,
-            files.parsed_path as parsed,
-            counts.rows_read,
-            counts.rows_kept,
-            counts.rows_up_to_cut_off,
-            counts.rows_kept - counts.rows_up_to_cut_off as rows_after_cut_off,
-            counts.rows_quarantined,
-            counts.first_date,
-            counts.last_date,
-            files.file_name
-        from staging.raw_files as files
-        inner join quality.row_reconciliation as counts
-            using (source_name, file_name)
-        order by files.source_name, files.file_number
-    """
-    reasons: dict[tuple[str, str], dict[str, int]] = {}
-    for row in database.rows(
-        path,
-        "select source_name, file_name, quarantine_reason as reason, count(*) as n"
-        " from quality.quarantined_rows group by all order by all",
-    ):
-        by_reason = reasons.setdefault((row["source_name"], row["file_name"]), {})
-        by_reason[row["reason"]] = row["n"]
-    inputs = database.rows(path, query)
+def _inputs(path: Path, run_id: str) -> list[dict[str, Any]]:
+    with database.opened(path) as connection:
+        inputs = database.rows_of(connection, database.sql("record", "inputs"), {"run_id": run_id})
     for row in inputs:
         # As seen from the folder of the parsed files, which may move with the out path.
         row["parsed"] = "/".join(Path(row["parsed"]).parts[-3:])
-        row["quarantined_by_reason"] = reasons.get((row["source"], row.pop("file_name")), {})
     return inputs
 
 

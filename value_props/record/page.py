@@ -17,7 +17,7 @@ import duckdb
 import jinja2
 from markupsafe import Markup
 
-from value_props.database import opened, rows_of
+from value_props.database import opened, rows_of, sql
 from value_props.errors import printable
 
 RUNS_SHOWN = 30
@@ -35,59 +35,14 @@ FEATURES = {
     "prior_amount": _AMOUNT_BINS,
 }
 
-_GRID = """
-    with last_runs as (
-        select run_id, started_at, status
-        from quality.runs order by run_id desc limit ?
-    )
-    select
-        last_runs.*,
-        results.test_name,
-        results.status as test_status,
-        results.failures,
-        results.seconds
-    from last_runs
-    left join quality.test_results as results using (run_id)
-    order by last_runs.run_id, results.test_name
-"""
-
 _DAYS = """
     select source_name, activity_date, row_count
     from intermediate.int_source_days order by all
 """
 
-_HEAT = """
-    select
-        marts.value_prop,
-        marts.position,
-        sum(marts.prints) as prints,
-        sum(marts.clicked_prints) as clicked_prints
-    from marts.fct_position_weeks as marts
-    cross join intermediate.int_run_window as run_window
-    where
-        marts.week_start_date
-        between run_window.first_week_start_date and run_window.last_week_start_date
-    group by all
-    order by all
-"""
-
-_WEEKS = """
-    select
-        marts.week_start_date = run_window.last_week_start_date as is_last,
-        marts.*
-    from marts.fct_value_prop_weeks as marts
-    inner join intermediate.int_run_window as run_window
-        on marts.week_start_date
-        in (run_window.last_week_start_date, run_window.last_week_start_date - 7)
-    order by marts.value_prop
-"""
-
 _FILES = """
-    select sources.*, counts.rows_kept - counts.rows_up_to_cut_off as rows_after_cut_off
-    from quality.source_profiles as sources
-    inner join quality.row_reconciliation as counts using (source_name, file_name)
-    where sources.run_id = ?
-    order by sources.source_name, sources.file_name
+    select *, rows_kept - rows_up_to_cut_off as rows_after_cut_off
+    from quality.source_profiles where run_id = ? order by source_name, file_name
 """
 
 
@@ -158,14 +113,14 @@ def _shown(value: object) -> object:
 
 def _figures(report: Mapping[str, Any], database: Path | None) -> Figures:
     with opened(database) as connection:
-        heat = _heat(rows_of(connection, _HEAT))
-        runs, grid = _grid(rows_of(connection, _GRID, [RUNS_SHOWN]))
+        heat = _heat(rows_of(connection, sql("record", "clicks_by_position")))
+        runs, grid = _grid(rows_of(connection, sql("record", "test_grid"), {"limit": RUNS_SHOWN}))
         return Figures(
             files=rows_of(connection, _FILES, [report["run"]["run_id"]]),
             days=_days(rows_of(connection, _DAYS), report["window"]),
             heat=heat,
             positions=sorted({position for cells in heat.values() for position in cells}),
-            weeks=_weeks(rows_of(connection, _WEEKS)),
+            weeks=_weeks(rows_of(connection, sql("record", "last_two_weeks"))),
             features={name: _bins(connection, name) for name in FEATURES},
             runs=runs,
             grid=grid,

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from value_props.database import WINDOW_QUERY, literal, opened, rows_of
+from value_props.database import WINDOW_QUERY, literal, opened, rows_of, sql
 from value_props.errors import ValuePropsError, printable
 from value_props.files import replace_text, replacing
 from value_props.publish.out_path import TEXTS_REMOVED, OutPath
@@ -214,29 +214,6 @@ _DRIFT = """
     from quality.drift_checks where run_id = ? order by check_name, subject
 """
 
-_QUARANTINE = """
-    select
-        quarantine_reason as reason,
-        count(*) as rows,
-        -- A list of all rows, cut afterwards, would take memory for each of them.
-        min_by(
-            {
-                'file_name': file_name,
-                'line_number': line_number,
-                'text': case
-                    when length(raw_text) > $length then raw_text[:$length] || '…'
-                    else raw_text
-                end
-            },
-            (file_name, line_number),
-            $samples
-        ) as samples
-    from quality.quarantined_rows
-    where source_name = $source
-    group by all
-    order by rows desc, reason
-"""
-
 
 def _source(
     connection: duckdb.DuckDBPyConnection, name: str, tests: Sequence[TestResult]
@@ -249,7 +226,7 @@ def _source(
     )
     quarantine = rows_of(
         connection,
-        _QUARANTINE,
+        sql("record", "quarantine_samples"),
         {"source": name, "samples": SAMPLES_PER_REASON, "length": SAMPLE_LENGTH},
     )
     return Dataset(
@@ -264,7 +241,7 @@ def _source(
         wrong_types=[],
         rows=rows,
         quarantine=[
-            Reason(row["reason"], row["rows"], [Sample(**sample) for sample in row["samples"]])
+            Reason(row["reason"], row["row_count"], [Sample(**sample) for sample in row["samples"]])
             for row in quarantine
         ],
         tests=[

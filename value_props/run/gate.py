@@ -100,31 +100,8 @@ def _high_rates(path: Path) -> list[str]:
         f" {float(row['max_quarantine_rate']):.2%} is allowed): {row['reasons']}. They are in the"
         " table quality.quarantined_rows, each with its file and line. Have the files corrected,"
         " or raise --max-quarantine-rate"
-        for row in database.rows(path, _HIGH_RATES)
+        for row in database.rows(path, database.sql("run", "high_rates"))
     ]
-
-
-_HIGH_RATES = """
-    select rates.*, reasons.reasons
-    from quality.quarantine_rates as rates
-    inner join (
-        select
-            source_name,
-            string_agg(
-                quarantine_reason || ' ' || row_count, ', ' order by row_count desc
-            ) as reasons
-        from (
-            select source_name, quarantine_reason, count(*) as row_count
-            from quality.quarantined_rows
-            -- A line that comes again counts into no rate.
-            where quarantine_reason <> 'duplicate'
-            group by all
-        )
-        group by source_name
-    ) as reasons using (source_name)
-    where rates.is_too_high
-    order by rates.source_name
-"""
 
 
 def _missing(path: Path, severity: str) -> list[str]:
@@ -161,7 +138,7 @@ def _missing(path: Path, severity: str) -> list[str]:
 
 def _short_lookbacks(path: Path) -> list[str]:
     """One sentence, or none where each lookback is covered or a short one is accepted."""
-    weeks = database.rows(path, _SHORT_LOOKBACKS)
+    weeks = database.rows(path, database.sql("run", "short_lookbacks"))
     if not weeks:
         return []
     found = [f"{week['iso_week']} ({week['days']})" for week in weeks]
@@ -176,30 +153,6 @@ def _short_lookbacks(path: Path) -> list[str]:
         f" {weeks[0]['days_in_lookback']}: {_listed(found)}. {remedy}, or accept it with"
         " --allow-incomplete"
     ]
-
-
-_SHORT_LOOKBACKS = """
-    select
-        iso_week,
-        any_value(days_in_lookback) as days_in_lookback,
-        string_agg(
-            source_name || ' ' || days_covered, ', ' order by source_name
-        ) as days,
-        -- The first week of which and after which nothing is short.
-        (
-            select min(week_start_date) from quality.lookback_coverage
-            where week_start_date > (
-                select max(week_start_date) from quality.lookback_coverage
-                where days_covered < days_in_lookback
-            )
-        ) as first_covered_week
-    from quality.lookback_coverage
-    where
-        days_covered < days_in_lookback
-        and not (select allow_incomplete from intermediate.int_run_window)
-    group by week_start_date, iso_week
-    order by week_start_date
-"""
 
 
 def _warnings(path: Path) -> list[str]:

@@ -1,9 +1,11 @@
--- What came or stayed away: a value prop never shown before, a day without rows inside the
--- windows, a source that ends before the others.
+-- What is new and what is missing: a value prop never shown before, a day without rows
+-- inside the windows, a source that ends before the others.
 with
 
 run_window as (
-    select *, least(report_end_date, as_of_date) as last_day
+    select
+        *,
+        least(report_end_date, as_of_date) as last_day
     from intermediate.int_run_window
     where last_week_start_date is not null
 ),
@@ -15,7 +17,8 @@ known_weeks as (
         profiles.week_start_date >= run_window.first_week_start_date as is_report_week,
         profiles.run_id = $run_id as is_of_this_run
     from quality.week_profiles as profiles
-    inner join quality.runs as runs using (run_id)
+    inner join quality.runs as runs
+        on profiles.run_id = runs.run_id
     cross join run_window
     where
         (runs.run_id = $run_id or runs.status = 'published')
@@ -47,20 +50,24 @@ new_value_props as (
         'warn' as status,
         weeks_before as weeks_compared,
         format(
-            'Value prop {} is shown, and was not in {} earlier weeks', value_prop, weeks_before
+            'Value prop {} is shown, and was not in {} earlier weeks',
+            value_prop,
+            weeks_before
         ) as message
     from value_props
     where is_new
-    union all
+),
+
+no_new_value_prop as (
     select
-        'new_value_prop',
-        'prints',
-        case when max(weeks_before) = 0 then 'unknown' else 'pass' end,
-        max(weeks_before),
+        'new_value_prop' as check_name,
+        'prints' as subject,
+        case when max(weeks_before) = 0 then 'unknown' else 'pass' end as status,
+        max(weeks_before) as weeks_compared,
         case
             when max(weeks_before) = 0 then 'Value props shown: there is no earlier week'
             else 'Value props shown: none that was not shown before'
-        end
+        end as message
     from value_props
     having not bool_or(is_new)
 ),
@@ -73,7 +80,8 @@ sources as (
         max(found.activity_date) as last_day,
         max(max(found.activity_date)) over () as last_day_of_all
     from (values ('prints'), ('taps'), ('pays')) as names (source_name)
-    left join intermediate.int_source_days as found using (source_name)
+    left join intermediate.int_source_days as found
+        on names.source_name = found.source_name
     group by names.source_name
 ),
 
@@ -81,7 +89,9 @@ calendar as (
     select
         sources.source_name,
         unnest(range(
-            cast(greatest(run_window.first_lookback_date, sources.first_day) as timestamp),
+            cast(
+                greatest(run_window.first_lookback_date, sources.first_day) as timestamp
+            ),
             cast(least(run_window.last_day, sources.last_day) + 1 as timestamp),
             interval 1 day
         )) as moment
@@ -92,13 +102,14 @@ calendar as (
 missing as (
     select
         calendar.source_name,
-        list(cast(cast(calendar.moment as date) as varchar) order by calendar.moment) as days
+        list(cast(cast(calendar.moment as date) as varchar) order by calendar.moment)
+            as days
     from calendar
     anti join intermediate.int_source_days as found
         on
             calendar.source_name = found.source_name
             and cast(calendar.moment as date) = found.activity_date
-    group by all
+    group by calendar.source_name
 ),
 
 missing_days as (
@@ -108,14 +119,11 @@ missing_days as (
         case when missing.days is null then 'pass' else 'warn' end as status,
         len(coalesce(missing.days, [])) as value,
         0 as weeks_compared,
-        case
-            when sources.last_day is null
-                then 'Days of the windows: ' || sources.source_name || ' have no row at all'
-            when missing.days is null
-                then 'Days of the windows: ' || sources.source_name || ' have rows on each'
+        'Days of the windows: ' || sources.source_name || case
+            when sources.last_day is null then ' have no row at all'
+            when missing.days is null then ' have rows on each'
             else format(
-                'Days of the windows: {} have no row on {}{}',
-                sources.source_name,
+                ' have no row on {}{}',
                 array_to_string(missing.days[:5], ', '),
                 case
                     when len(missing.days) > 5
@@ -126,7 +134,8 @@ missing_days as (
         end as message
     from sources
     cross join run_window
-    left join missing using (source_name)
+    left join missing
+        on sources.source_name = missing.source_name
 ),
 
 early_ends as (
@@ -138,21 +147,30 @@ early_ends as (
         0 as weeks_compared,
         case
             when last_day is null then format('Ends: {} have no row at all', source_name)
-            when last_day < last_day_of_all then format(
-                'Ends: the last row of {} is of {}, that of another source of {}',
-                source_name, cast(last_day as varchar), cast(last_day_of_all as varchar)
-            )
+            when last_day < last_day_of_all
+                then format(
+                    'Ends: the last row of {} is of {}, that of another source of {}',
+                    source_name,
+                    cast(last_day as varchar),
+                    cast(last_day_of_all as varchar)
+                )
             else format('Ends: {} end on {}, and no source later', source_name, last_day)
         end as message
     from sources
+),
+
+checks as (
+    select * from new_value_props
+    union all by name
+    select * from no_new_value_prop
+    union all by name
+    select * from missing_days
+    union all by name
+    select * from early_ends
 )
 
-select $run_id as run_id, *
-from (
-    from new_value_props
-    union all by name
-    from missing_days
-    union all by name
-    from early_ends
-)
-order by check_name, subject
+select
+    $run_id as run_id,
+    checks.*
+from checks
+order by checks.check_name, checks.subject

@@ -1,19 +1,28 @@
-with shares as (
+-- The mart, one row a report week.
+with
+
+shares as (
     select
         week_start_date,
         value_prop,
         count(*) as prints,
         sum(count(*)) over (partition by week_start_date) as prints_of_week
-    from marts.fct_prints group by week_start_date, value_prop
+    from marts.fct_prints
+    group by week_start_date, value_prop
 ),
+
 by_value_prop as (
     select
         week_start_date,
         map_from_entries(
-            list((value_prop, cast(prints as double) / prints_of_week) order by value_prop)
+            list(
+                (value_prop, cast(prints as double) / prints_of_week) order by value_prop
+            )
         ) as share_by_value_prop
-    from shares group by all
+    from shares
+    group by week_start_date
 ),
+
 weeks as (
     select
         week_start_date,
@@ -24,11 +33,13 @@ weeks as (
         sum(prior_clicks) as total_prior_clicks,
         sum(prior_payments) as total_prior_payments,
         sum(prior_amount) as total_prior_amount
-    from marts.fct_prints group by week_start_date, iso_week
+    from marts.fct_prints
+    group by week_start_date, iso_week
 )
+
 select
     $run_id as run_id,
-    week_start_date,
+    weeks.week_start_date,
     weeks.iso_week,
     weeks.row_count,
     weeks.clicked_prints,
@@ -43,5 +54,6 @@ select
     weeks.total_prior_amount,
     by_value_prop.share_by_value_prop
 from weeks
-inner join by_value_prop using (week_start_date)
-order by week_start_date
+inner join by_value_prop
+    on weeks.week_start_date = by_value_prop.week_start_date
+order by weeks.week_start_date

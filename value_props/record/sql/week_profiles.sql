@@ -1,7 +1,15 @@
--- The weeks that drift is judged by: the last report week, and twelve before it.
+-- The weeks that drift is judged by: the last report week and twelve before it, one row a
+-- week and value prop.
 select
     $run_id as run_id,
-    value_prop_weeks.* exclude (iso_week, click_through_rate, orphan_taps)
+    value_prop_weeks.week_start_date,
+    value_prop_weeks.value_prop,
+    value_prop_weeks.prints,
+    value_prop_weeks.clicked_prints,
+    value_prop_weeks.taps,
+    value_prop_weeks.payments,
+    value_prop_weeks.amount,
+    value_prop_weeks.is_complete_week
 from marts.fct_value_prop_weeks as value_prop_weeks
 cross join intermediate.int_run_window as run_window
 where
