@@ -61,19 +61,19 @@ build: $(VENV)/run deps ## Build and publish: RAW= OUT= AS_OF= WEEK_RULE= WEEKS=
 backfill: $(VENV)/run deps ## Publish each week of a span to data/backfill: FROM=<Monday> TO=<Sunday>
 	@$(BIN)/value-props backfill --from "$$FROM" --to "$$TO" --out "$$OUT" $(ANY_WEEKS)
 
-load: $(VENV)/run deps ## Parse the raw files as build does, and export their rows for Spark: STORE=
+load: $(VENV)/run deps ## Parse the raw files like build, and export their rows for Spark: STORE=
 	@$(BIN)/value-props load --to "$$STORE" --raw "$$RAW" --out "$$OUT" $(RESOURCES) $(TRUST)
 
-check: $(VENV)/run deps ## Check parameters and raw files, print a profile; same parameters
+check: $(VENV)/run deps ## Check parameters and raw files, and print a profile; parameters as for build
 	@$(BIN)/value-props check $(PARAMETERS)
 
 test: $(VENV)/dev $(AIRFLOW_VENV)/run deps lint ## Run every check: WORKERS=
 	$(PYTEST)
 
-test-spark: $(VENV)/dev $(SPARK_VENV)/run deps ## Run the tests that need Java: Spark, and a cluster of it
+test-spark: $(VENV)/dev $(SPARK_VENV)/run deps ## Run the tests that need Java: Spark, alone and as a cluster
 	$(BIN)/python -m pytest -m spark
 
-spark: $(SPARK_VENV)/run ## Install dbt over Spark into .venv-spark, beside DuckDB
+spark: $(SPARK_VENV)/run ## Install dbt for Spark and DuckDB into .venv-spark
 
 torture: $(VENV)/dev deps ## Attack the command for an hour or two, and write the figures to docs/reliability.md
 	@rm -f target/torture.jsonl
@@ -81,22 +81,22 @@ torture: $(VENV)/dev deps ## Attack the command for an hour or two, and write th
 		--numprocesses "$$WORKERS" --dist worksteal
 	@$(BIN)/python tests/python/torture/page.py
 
-test-containers: $(VENV)/dev ## Build the image by podman and run the job in it; needs root
+test-containers: $(VENV)/dev ## Build the image with podman and run the job in it; needs root
 	$(BIN)/python -m pytest -m containers tests/python/orchestration/test_containers.py
 
-test-demo: $(VENV)/dev ## Start the demo by Docker Compose and watch it publish; some minutes
+test-demo: $(VENV)/dev ## Start the demo with Docker Compose and check that it publishes; some minutes
 	$(BIN)/python -m pytest -m demo tests/python/orchestration/test_demo.py
 
 demo-env: ## Write random passwords for the demo stack: orchestration/docker/.env
 	@orchestration/docker/write_env
 
-demo: ## Start Airflow, a bucket, Prometheus and Grafana by Docker Compose
+demo: ## Start Airflow, a bucket, Prometheus and Grafana with Docker Compose
 	$(DEMO) up --build
 
 # SQL that Python runs, apart from dbt.
 QUERIES := $(wildcard value_props/*/sql)
 
-lint: $(VENV)/dev deps ## Formatting, lint, types, security
+lint: $(VENV)/dev deps ## Check formatting, style, types and security
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/sqlfluff lint --processes 1 models tests/singular analyses
@@ -106,17 +106,17 @@ lint: $(VENV)/dev deps ## Formatting, lint, types, security
 	$(BIN)/actionlint
 	$(BIN)/zizmor --offline --quiet --pedantic .github
 
-audit: $(VENV)/dev ## Look for known vulnerabilities in what the locks pin
+audit: $(VENV)/dev ## Check the pinned packages for known vulnerabilities
 	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
 		$(patsubst %,--requirement %,$(wildcard requirements*.txt))
 
-coverage: $(VENV)/dev deps ## Run the tests, and fail below 90 % of the Python code
+coverage: $(VENV)/dev deps ## Run the Python tests, and fail below 90 % coverage
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered
 
 # What plain dbt builds of the fixture, apart from the development file.
 COVERAGE := target/coverage
 DBT_ON_FIXTURE = VALUE_PROPS_DEV_DB=$(COVERAGE)/dev.duckdb $(BIN)/dbt --quiet
-dbt-coverage: $(VENV)/dev deps ## Build the fixture, and judge descriptions, tests and rules of the project
+dbt-coverage: $(VENV)/dev deps ## Build the fixture, and check descriptions, tests and project rules
 	@rm -rf $(COVERAGE) && mkdir -p $(COVERAGE)
 	$(DBT_ON_FIXTURE) build --target-path $(COVERAGE) --vars '{raw_path: tests/fixtures/clean}'
 	$(DBT_ON_FIXTURE) docs generate --target-path $(COVERAGE) --vars '{raw_path: tests/fixtures/clean}'
@@ -130,10 +130,10 @@ format: $(VENV)/dev deps ## Format Python and SQL
 	$(BIN)/sqlfluff fix models tests/singular analyses
 	$(BIN)/sqlfluff fix --templater placeholder $(QUERIES)
 
-deps: $(VENV)/run ## Install the dbt packages, or the stand-ins if the hub is out of reach
+deps: $(VENV)/run ## Install the dbt packages, or the stand-ins if the hub cannot be reached
 	@$(BIN)/value-props deps
 
-docs: $(VENV)/dev deps ## Write the docs, the lineage of columns and the report: target/docs
+docs: $(VENV)/dev deps ## Write the docs, the column lineage and the report to target/docs
 	@$(BIN)/value-props docs
 
 serve-docs: docs ## Serve the docs site on 127.0.0.1:8080
@@ -145,13 +145,13 @@ sample: $(VENV)/run ## Write sample data to RAW (default data/raw): SCALE=1
 airflow: $(VENV)/run deps $(AIRFLOW_VENV)/run ## Run the weekly job under Airflow on 127.0.0.1:8081, until Ctrl-C
 	@orchestration/airflow/up
 
-bench: $(VENV)/dev deps ## Measure builds beside a bare scan and a Polars job: SCALES="0.1 1 10"
+bench: $(VENV)/dev deps ## Measure builds against a bare scan and a Polars job: SCALES="0.1 1 10"
 	@$(BIN)/python benchmarks/bench.py --scales $$SCALES
 
-bench-daily: $(VENV)/dev deps ## Measure the run that adds one day to 60 and to 120 days
+bench-daily: $(VENV)/dev deps ## Measure a run that adds one day to 60 and to 120 days
 	@$(BIN)/python benchmarks/daily.py
 
-lock: $(VENV)/dev ## Resolve the requirements files anew
+lock: $(VENV)/dev ## Resolve the requirements files again
 	$(BIN)/python -m pip install --quiet uv
 	echo pip | $(BIN)/uv pip compile $(LOCK_FLAGS) --output-file requirements-pip.txt -
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra dev --output-file requirements-dev.txt pyproject.toml
@@ -161,7 +161,7 @@ lock: $(VENV)/dev ## Resolve the requirements files anew
 
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header
 
-clean: ## Remove what was installed and built; data/ stays
+clean: ## Remove everything that was installed and built, except data/
 	rm -rf $(VENV) $(SPARK_VENV) $(AIRFLOW_VENV) tests/azurite/node_modules dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
 # The pip that comes with Python 3.11 does not see that a lock pins a package if it pins it with an extra.

@@ -94,7 +94,9 @@ def _resource_options(command: Command) -> Command:
 
 def _trust_options(command: Command) -> Command:
     command = _switch("--full-refresh", "Read and parse every raw file again.")(command)
-    return _switch("--rehash", "Hash every raw file, whatever its size and times say.")(command)
+    return _switch("--rehash", "Hash every raw file, even if its size and times are unchanged.")(
+        command
+    )
 
 
 def _place_option(
@@ -130,7 +132,7 @@ def _folder(flag: str) -> Callable[[click.Context, click.Parameter, str], Path]:
 
 
 _raw_option = _place_option("raw", DEFAULT_RAW, "Where the raw files are")
-_out_option = _place_option("out", DEFAULT_OUT, "Where to publish to")
+_out_option = _place_option("out", DEFAULT_OUT, "Where results are published")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -138,7 +140,7 @@ _out_option = _place_option("out", DEFAULT_OUT, "Where to publish to")
 @click.option("--debug", is_flag=True, help="Log every model and test, and show tracebacks.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
-    """Build and publish which value props were shown, clicked and paid with.
+    """Build and publish data on which value props were shown, clicked and paid with.
 
     Exit codes: 0 published, 1 the data failed the gate, 2 cannot run, 3 another run holds the
     lock, 4 passed but not published.
@@ -157,7 +159,7 @@ def cli(context: click.Context, debug: bool) -> None:
 @click.option(
     "--make-current",
     is_flag=True,
-    help="Replace a published run of a newer week or of other raw files, too.",
+    help="Replace the published run even if its week is newer or its raw files differ.",
 )
 @_trust_options
 @click.option(
@@ -177,7 +179,7 @@ def build(
     sample_if_empty: bool,
     **given: Any,
 ) -> None:
-    """Build the marts, run the gate, and publish; only new and changed raw files are read."""
+    """Build the marts, run the gate and publish. Read only new and changed raw files."""
     from value_props.run import build as job
 
     request = replace(
@@ -192,17 +194,19 @@ def build(
 
 
 @cli.command(context_settings=_WITH_PARAMETERS)
-@click.option("--from", "first_day", required=True, metavar="MONDAY", help="Of the first week.")
-@click.option("--to", "last_day", required=True, metavar="SUNDAY", help="Of the last week.")
+@click.option(
+    "--from", "first_day", required=True, metavar="MONDAY", help="Start of the first week."
+)
+@click.option("--to", "last_day", required=True, metavar="SUNDAY", help="End of the last week.")
 @_raw_option
-@_place_option("out", DEFAULT_BACKFILL, "Where to publish to")
+@_place_option("out", DEFAULT_BACKFILL, "Where results are published")
 @partial(_parameter_options, without=("as_of_date", "week_rule", "report_weeks"))
 @_resource_options
 @click.pass_obj
 def backfill(
     debug: bool, /, first_day: str, last_day: str, raw: Place, out: Place, **given: Any
 ) -> None:
-    """Publish each week of a span as of its Sunday, in one pass: a file of Parquet a week."""
+    """Build a span of weeks in one pass. Publish a Parquet file per week, cut off on its Sunday."""
     from value_props.publish.out_path import BACKFILL
     from value_props.run import build as job
     from value_props.run.backfill import parameters_of
@@ -231,7 +235,7 @@ def backfill(
     help=f"Store to load. Default: {DEFAULT_STORE}. Also VALUE_PROPS_STORE.",
 )
 @_raw_option
-@_place_option("out", DEFAULT_OUT, "Where a build publishes to; it shares its parsed files")
+@_place_option("out", DEFAULT_OUT, "Out path of builds, to share their parsed files")
 @_resource_options
 @_trust_options
 @click.pass_obj
@@ -245,7 +249,7 @@ def load(
     full_refresh: bool,
     **given: Any,
 ) -> None:
-    """Parse the raw files as a build does, and export the rows for Spark; publish nothing."""
+    """Parse the raw files like a build and export their rows for Spark. Publish nothing."""
     from value_props.spark import load as job
 
     request = replace(_request(debug, raw, out, given, False), trust=_trust(rehash, full_refresh))
@@ -299,8 +303,8 @@ def check(debug: bool, /, raw: Place, is_json: bool, **given: Any) -> None:
     callback=_folder("--out"),
 )
 @click.option("--scale", default=1.0, show_default=True, help="0.001 to 100 times the public case.")
-@click.option("--seed", default=7, show_default=True, help="Other numbers give other data.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--seed", default=7, show_default=True, help="Random seed of the data.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def sample(out: Path, scale: float, seed: int, overwrite: bool) -> None:
     """Write sample raw data in the shape of the public case."""
     from value_props.sample.raw_files import write_sample
@@ -323,7 +327,7 @@ def sample(out: Path, scale: float, seed: int, overwrite: bool) -> None:
 @cli.command()
 @_out_option
 @click.option(
-    "--to", "run_id", default=None, metavar="RUN", help="Default: the one that was current before."
+    "--to", "run_id", default=None, metavar="RUN", help="Run to publish. Default: the previous one."
 )
 def rollback(out: Place, run_id: str | None) -> None:
     """Make an older passed run the published one again."""
@@ -354,16 +358,17 @@ def _users(_context: click.Context, _option: click.Parameter, texts: tuple[str, 
     multiple=True,
     metavar="ID",
     callback=_users,
-    help="The user_id; name several by --user ID --user ID.",
+    help="A user_id. Repeat the option for several users.",
 )
 @_out_option
 @_resource_options
 @click.pass_obj
 def forget(debug: bool, /, users: set[int], out: Place, **given: Any) -> None:
-    """Remove users from all that is kept, once they are gone from the raw files.
+    """Remove users from everything that is kept. Remove them from the raw files first.
 
-    What is published is built again, with its raw path and parameters. Older runs, parsed files
-    and the raw text in records are removed; counts and tests of all runs stay.
+    The command builds and publishes the current run again, with its raw path and parameters. It
+    removes older runs, unused parsed files and the raw text in records. Counts and test results of
+    all runs stay.
     """
     from value_props.run import forget as job
 
@@ -392,7 +397,7 @@ def forget(debug: bool, /, users: set[int], out: Place, **given: Any) -> None:
 def verify(out: Place) -> None:
     """Hash the published files again and compare them with the manifest.
 
-    Those in a bucket are fetched for it, and not kept.
+    Files in a bucket are downloaded for this and not kept.
     """
     with out.told():
         run_id = verify_current(existing(out))
@@ -406,11 +411,11 @@ def verify(out: Place) -> None:
     type=click.IntRange(1, 1_000_000),
     default=10,
     show_default=True,
-    help="How many runs, the newest first.",
+    help="Number of runs, newest first.",
 )
-@click.option("--json", "is_json", is_flag=True, help="Print all that is known of them as JSON.")
+@click.option("--json", "is_json", is_flag=True, help="Print all recorded facts as JSON.")
 def history(out: Place, limit: int, is_json: bool) -> None:
-    """Print what became of the last runs, the failed and killed ones too."""
+    """List the last runs and their results, including failed and killed runs."""
     from value_props.record import history as records
 
     publisher = existing(out)
@@ -457,7 +462,7 @@ def _row_of(run: dict[str, Any], current: str | None) -> dict[str, Any]:
 @click.argument("run_id", required=False, metavar="[RUN]")
 @_out_option
 def report(run_id: str | None, out: Place) -> None:
-    """Print the report of RUN as JSON (report.schema.json), by default that of the last run."""
+    """Print the report of RUN, by default the last run, as JSON (report.schema.json)."""
     from value_props.record import report as reports
 
     with out.told():
@@ -480,7 +485,7 @@ def diff(before: str, after: str, out: Place) -> None:
 
 @cli.command()
 def deps() -> None:
-    """Install the dbt packages, or the stand-ins where the hub can't be reached."""
+    """Install the dbt packages, or the stand-ins if the hub cannot be reached."""
     from value_props.run.packages import install_packages
 
     done = install_packages(find_project(), os.environ.get("DBT_PACKAGES", ""))
@@ -491,7 +496,7 @@ def deps() -> None:
 @cli.command()
 @_out_option
 def docs(out: Place) -> None:
-    """Write the dbt docs site, the lineage of columns and the run's report; all work offline."""
+    """Write the dbt docs site, the column lineage and the run's report, for offline use."""
     from value_props.docs.site import write_docs
 
     project = find_project()
