@@ -371,10 +371,10 @@ def test_a_week_that_is_not_over_is_not_compared(tmp_path: Path, browser: Browse
     job.build(request_of(FIXTURES / "clean", out, **options))
     opened = open_page(browser, out.root / "report.html")
     shown = opened.page.inner_text("section[aria-labelledby=weeks]")
-    assert "no change is told" in shown
+    assert "no changes" in shown
     assert not set("▲▼") & set(shown)
     label = opened.page.locator("svg.days").first.get_attribute("aria-label") or ""
-    assert "The report is of 2020-11-23 to 2020-11-25." in label
+    assert "The report covers 2020-11-23 to 2020-11-25." in label
     assert "The lookback begins on 2020-11-02 and ends on 2020-11-24." in label
 
 
