@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.harness import begun
 
 from value_props.errors import ExitCode, ValuePropsError
-from value_props.record.facts import NodeOutcome
+from value_props.record.facts import NodeOutcome, Record
 from value_props.run.gate import judge
 
 
@@ -23,7 +24,8 @@ def test_a_failed_test_is_a_problem_and_says_its_rule(tmp_path: Path) -> None:
     passed, failed, warned = map(outcome, ("pass", "fail", "warn"))
     verdict = judge([passed, failed, failed], tmp_path / "empty.duckdb")
     assert (verdict.problems, verdict.warnings) == ([told, told], [])
-    assert verdict.tests == {"pass": 1, "fail": 2}
+    counts = Record(begun("run"), outcomes=[passed, failed, failed]).test_counts
+    assert counts == {"pass": 1, "fail": 2}
     verdict = judge([passed, warned], tmp_path / "empty.duckdb")
     assert (verdict.problems, verdict.warnings) == ([], [told])
 
