@@ -8,7 +8,8 @@ from typing import Any
 
 from value_props.ingest.find import FoundFile
 from value_props.ingest.keep import FileFacts
-from value_props.ingest.read import ROWS, ContentFacts, part_of
+from value_props.ingest.lines import ContentFacts
+from value_props.ingest.read import ROWS, part_of
 
 
 @dataclass(frozen=True)

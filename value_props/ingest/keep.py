@@ -30,7 +30,8 @@ import duckdb
 
 from value_props.files import remove, remove_tree, replace_text, sha256_of, sync
 from value_props.ingest.find import SOURCES, FoundFile
-from value_props.ingest.read import PARTS, ROWS, ContentFacts, Draft, part_of
+from value_props.ingest.lines import ContentFacts
+from value_props.ingest.read import PARTS, ROWS, Draft, part_of
 from value_props.logs import logger
 
 # A file that was written to within this time before it was read may be written to again

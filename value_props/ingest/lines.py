@@ -29,6 +29,33 @@ _CSV_FIELD = re.compile(r'("(?:[^"]|"")*"|[^",]*),')
 _CSV_LINE = re.compile(r'(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))*')
 
 
+@dataclass
+class ContentFacts:
+    """What was found in a content.
+
+    Args:
+        line_count: physical lines.
+        row_count: lines that are neither blank nor a CSV header.
+        header_line_number: physical, 1-based; None without a header.
+        columns: of the CSV header, in its order; empty for JSON.
+        unknown_fields: rows by key, or column, that no rule knows.
+        distinct_users: of the valid rows.
+        is_plain: whether the length proof holds; else it was read line by line.
+        parts: which parts are kept of it.
+        content_number: among those that share a parsed file, 1-based; 0 where it has its own.
+    """
+
+    line_count: int = 0
+    row_count: int = 0
+    header_line_number: int | None = None
+    columns: list[str] = field(default_factory=list)
+    unknown_fields: dict[str, int] = field(default_factory=dict)
+    distinct_users: int = 0
+    is_plain: bool = False
+    parts: list[str] = field(default_factory=list)
+    content_number: int = 0
+
+
 @dataclass(frozen=True)
 class HardLine:
     """A line that reaches the engine as a value, and not through a file.
@@ -50,18 +77,12 @@ class Lines:
 
     Args:
         read_path: the file itself, or a copy of it.
-        line_count: physical lines.
-        row_count: lines that are neither blank nor a CSV header.
-        header_line_number: physical, 1-based; None without a header.
-        columns: of the CSV header, in its order; empty for JSON.
+        content: what is found so far, of its lines and its header.
         hard_lines: see HardLine.
     """
 
     read_path: Path
-    line_count: int = 0
-    row_count: int = 0
-    header_line_number: int | None = None
-    columns: list[str] = field(default_factory=list)
+    content: ContentFacts = field(default_factory=ContentFacts)
     hard_lines: list[HardLine] = field(default_factory=list)
 
 
@@ -77,20 +98,21 @@ def count_lines(file: FoundFile, is_odd: bool, scratch: Path) -> Lines:
         ValuePropsError: a CSV header that names not what it must.
     """
     lines = Lines(file.path.absolute())
-    if not is_odd and _count_in_place(lines, file):
+    if not is_odd and _count_in_place(lines.content, file):
         return lines
     lines = Lines(scratch.absolute() / "lines.txt")
+    content = lines.content
     with lines.read_path.open("wb") as copy:
         for line in _lines(content_of(file)):
-            lines.line_count += 1
+            content.line_count += 1
             text = b""
             if line.strip(_BLANK):
-                if file.source_name == "pays" and lines.header_line_number is None:
-                    _read_header(lines, file.path, lines.line_count, line)
+                if file.source_name == "pays" and content.header_line_number is None:
+                    _read_header(content, file.path, content.line_count, line)
                 else:
-                    lines.row_count += 1
+                    content.row_count += 1
                     text = line
-                    hard_line = _hard_line(lines.line_count, line)
+                    hard_line = _hard_line(content.line_count, line)
                     if hard_line:
                         lines.hard_lines.append(hard_line)
                         text = b""
@@ -98,25 +120,25 @@ def count_lines(file: FoundFile, is_odd: bool, scratch: Path) -> Lines:
     return lines
 
 
-def _count_in_place(lines: Lines, file: FoundFile) -> bool:
+def _count_in_place(content: ContentFacts, file: FoundFile) -> bool:
     """Count a file whose lines end in `\\n` alone; False where one of them is very long."""
     rest = b""
     for chunk in content_of(file):
         first, last = chunk.find(b"\n") + 1, chunk.rfind(b"\n") + 1
         if first:
             # A chunk is not copied, but for the line that it shares with the one before.
-            _count_body(lines, file, rest + chunk[:first])
-            _count_body(lines, file, memoryview(chunk)[first:last])
+            _count_body(content, file, rest + chunk[:first])
+            _count_body(content, file, memoryview(chunk)[first:last])
             rest = b""
         rest += chunk[last:]
         if len(rest) > LONG_LINE_BYTES:
             return False
     if rest:
-        _count_body(lines, file, rest + b"\n")
+        _count_body(content, file, rest + b"\n")
     return True
 
 
-def _count_body(lines: Lines, file: FoundFile, body: bytes | memoryview) -> None:
+def _count_body(content: ContentFacts, file: FoundFile, body: bytes | memoryview) -> None:
     """Count whole lines, each ended by a newline, of a file that holds no other ends."""
     # A run that has nothing new to read does without it.
     import numpy as np
@@ -129,13 +151,17 @@ def _count_body(lines: Lines, file: FoundFile, body: bytes | memoryview) -> None
     blanks = {
         int(line) for line in suspects if not bytes(body[starts[line] : ends[line]]).strip(_BLANK)
     }
-    if file.source_name == "pays" and lines.header_line_number is None and len(blanks) < len(ends):
+    if (
+        file.source_name == "pays"
+        and content.header_line_number is None
+        and len(blanks) < len(ends)
+    ):
         header = next(line for line in range(len(ends)) if line not in blanks)
         header_text = bytes(body[starts[header] : ends[header]])
-        _read_header(lines, file.path, lines.line_count + header + 1, header_text)
-        lines.row_count -= 1
-    lines.line_count += len(ends)
-    lines.row_count += len(ends) - len(blanks)
+        _read_header(content, file.path, content.line_count + header + 1, header_text)
+        content.row_count -= 1
+    content.line_count += len(ends)
+    content.row_count += len(ends) - len(blanks)
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -172,7 +198,7 @@ def _hard_line(line_number: int, line: bytes) -> HardLine | None:
     return HardLine(line_number, text, is_readable)
 
 
-def _read_header(lines: Lines, path: Path, line_number: int, line: bytes) -> None:
+def _read_header(content: ContentFacts, path: Path, line_number: int, line: bytes) -> None:
     text = line.decode(errors="backslashreplace")
     # A file without a header begins with a payment, and no message may tell one.
     is_header = sum(column in text.lower() for column in PAYS_COLUMNS) > 1
@@ -197,4 +223,4 @@ def _read_header(lines: Lines, path: Path, line_number: int, line: bytes) -> Non
             f"Raw file {path}, line {line_number}",
             f"Name each of {', '.join(PAYS_COLUMNS)} once, spelled like this",
         )
-    lines.header_line_number, lines.columns = line_number, columns
+    content.header_line_number, content.columns = line_number, columns

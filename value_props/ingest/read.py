@@ -36,7 +36,7 @@ from value_props import database
 from value_props.database import literal, opened, parquet_rows
 from value_props.ingest.find import FoundFile
 from value_props.ingest.fingerprint import Fingerprint, content_of
-from value_props.ingest.lines import PAYS_COLUMNS, Lines
+from value_props.ingest.lines import PAYS_COLUMNS, ContentFacts, Lines
 
 # The queries of this room, by name.
 sql = partial(database.sql, "ingest")
@@ -47,33 +47,6 @@ PLAIN_HEADER = (",".join(PAYS_COLUMNS) + "\n").encode()
 # How many hashes are sorted at a time, so that memory stays bounded.
 _SORTED_AT_A_TIME = 1 << 24
 EVENT_HASH = "hash(event_date, user_id, value_prop, position)"
-
-
-@dataclass
-class ContentFacts:
-    """What was found in a content.
-
-    Args:
-        line_count: physical lines.
-        row_count: lines that are neither blank nor a CSV header.
-        header_line_number: physical, 1-based; None without a header.
-        columns: of the CSV header, in its order; empty for JSON.
-        unknown_fields: rows by key, or column, that no rule knows.
-        distinct_users: of the valid rows.
-        is_plain: whether the length proof holds; else it was read line by line.
-        parts: which parts are kept of it.
-        content_number: among those that share a parsed file, 1-based; 0 where it has its own.
-    """
-
-    line_count: int = 0
-    row_count: int = 0
-    header_line_number: int | None = None
-    columns: list[str] = field(default_factory=list)
-    unknown_fields: dict[str, int] = field(default_factory=dict)
-    distinct_users: int = 0
-    is_plain: bool = False
-    parts: list[str] = field(default_factory=list)
-    content_number: int = 0
 
 
 @dataclass
@@ -198,7 +171,7 @@ def read_lines(
     """
     _judge(connection, file, lines, scratch)
     valid = "(select * from numbered where quarantine_reason is null)"
-    may_repeat = is_event(file) and has_repeats(connection, valid, lines.row_count)
+    may_repeat = is_event(file) and has_repeats(connection, valid, lines.content.row_count)
     connection.execute(
         "create or replace temp table repeats as"  # nosec B608
         f" select * from ({sql('repeats') if may_repeat else _NO_REPEATS})"
@@ -212,18 +185,13 @@ def read_lines(
         if has_rows:
             draft.write(connection, part, f"from {table}")
     plain_bytes = _write_counts(connection, file, draft)[1]
-    content = ContentFacts(
-        line_count=lines.line_count,
-        row_count=lines.row_count,
-        header_line_number=lines.header_line_number,
-        columns=lines.columns,
-        distinct_users=_count_users(connection),
-    )
+    content = lines.content
+    content.distinct_users = _count_users(connection)
     if is_event(file):
         content.unknown_fields = dict(connection.execute(sql("unknown_fields")).fetchall())
     else:
         content.unknown_fields = {
-            name: lines.row_count for name in lines.columns if name not in PAYS_COLUMNS
+            name: content.row_count for name in content.columns if name not in PAYS_COLUMNS
         }
     return ReadFile(draft, content, plain_bytes)
 
@@ -232,14 +200,14 @@ def _judge(
     connection: duckdb.DuckDBPyConnection, file: FoundFile, lines: Lines, scratch: Path
 ) -> None:
     """Make the view `numbered`: each row of a file, judged."""
-    columns = {} if is_event(file) else {"columns": json.dumps(lines.columns)}
+    columns = {} if is_event(file) else {"columns": json.dumps(lines.content.columns)}
     hard_lines = json.dumps([asdict(line) for line in lines.hard_lines])
     connection.execute(sql("hard_lines"), {"hard_lines": hard_lines})
     _put_aside(
         *(connection, scratch, "lines", sql(f"lines_of_{kind_of(file)}")),
         reading(lines.read_path) | columns,
     )
-    header = {"number": lines.header_line_number}
+    header = {"number": lines.content.header_line_number}
     connection.execute("set variable header_line_number = $number", header)
     connection.execute(sql("odd_lines"))
     _put_aside(connection, scratch, "judged", sql(f"judged_{kind_of(file)}"), columns)

@@ -19,8 +19,8 @@ from value_props.ingest.find import FoundFile, modified_at
 from value_props.ingest.fingerprint import Fingerprint, fingerprint
 from value_props.ingest.inventory import RawFile
 from value_props.ingest.keep import SCRATCH, FileFacts, Kept, ParsedFiles, Remembered
-from value_props.ingest.lines import count_lines
-from value_props.ingest.read import ContentFacts, Draft, is_proved, read_lines, read_plain, reader
+from value_props.ingest.lines import ContentFacts, count_lines
+from value_props.ingest.read import Draft, is_proved, read_lines, read_plain, reader
 from value_props.ingest.together import SmallFile, batches_of, read_together, small_file
 from value_props.resources import resolve
 

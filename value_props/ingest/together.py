@@ -16,11 +16,11 @@ import duckdb
 
 from value_props.ingest.find import FoundFile
 from value_props.ingest.fingerprint import Fingerprint, content_of, fingerprint_of
+from value_props.ingest.lines import ContentFacts
 from value_props.ingest.read import (
     EVENT_HASH,
     PLAIN_HEADER,
     ROWS,
-    ContentFacts,
     Draft,
     count_distinct,
     is_event,

@@ -33,10 +33,10 @@ def test_lines_and_marks_are_counted_across_chunks(
         file = found_file(Path(folder), content)
         counted = count_lines(file, False, Path(folder))
         bytes_of = fingerprint.fingerprint(file)
-    assert counted.line_count == content.count(b"\n") + (
+    assert counted.content.line_count == content.count(b"\n") + (
         not content.endswith(b"\n") and content != b""
     )
-    assert counted.row_count == sum(line.strip() != b"" for line in lines)
+    assert counted.content.row_count == sum(line.strip() != b"" for line in lines)
     assert bytes_of.events_in_order == lines.count(EVENT)
     assert bytes_of.content_bytes == len(content)
     assert not bytes_of.is_odd

@@ -60,8 +60,8 @@ def try_bytes(data: bytes) -> None:
     assert expected is not None
     assert bytes_of.sha256 == hashlib.sha256(content).hexdigest()
     assert bytes_of.content_sha256 == hashlib.sha256(expected.content).hexdigest()
-    assert counted.row_count == len(expected.rows)
-    assert counted.columns == expected.header
+    assert counted.content.row_count == len(expected.rows)
+    assert counted.content.columns == expected.header
     assert {line.line_number for line in counted.hard_lines} <= {
         number for number, _ in expected.rows
     }
