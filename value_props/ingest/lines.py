@@ -24,7 +24,7 @@ MAX_LINE_BYTES = 16 << 20
 LONG_LINE_BYTES = 1 << 20
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BLANK = b" \t"
-_NEWLINE = ord("\n")
+_BLANK_LINE = re.compile(rb"\n[ \t]*(?=\n)")
 _CSV_FIELD = re.compile(r'("(?:[^"]|"")*"|[^",]*),')
 _CSV_LINE = re.compile(r'(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))*')
 
@@ -124,44 +124,31 @@ def _count_in_place(content: ContentFacts, file: FoundFile) -> bool:
     """Count a file whose lines end in `\\n` alone; False where one of them is very long."""
     rest = b""
     for chunk in content_of(file):
-        first, last = chunk.find(b"\n") + 1, chunk.rfind(b"\n") + 1
-        if first:
+        first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
+        if first >= 0:
             # A chunk is not copied, but for the line that it shares with the one before.
-            _count_body(content, file, rest + chunk[:first])
-            _count_body(content, file, memoryview(chunk)[first:last])
+            _count_lines_of(content, file, rest + chunk[:first], chunk)
             rest = b""
-        rest += chunk[last:]
+        rest += chunk[last + 1 :]
         if len(rest) > LONG_LINE_BYTES:
             return False
     if rest:
-        _count_body(content, file, rest + b"\n")
+        _count_lines_of(content, file, rest, b"\n")
     return True
 
 
-def _count_body(content: ContentFacts, file: FoundFile, body: bytes | memoryview) -> None:
-    """Count whole lines, each ended by a newline, of a file that holds no other ends."""
-    # A run that has nothing new to read does without it.
-    import numpy as np
-
-    text = np.frombuffer(body, np.uint8)
-    ends = np.flatnonzero(text == _NEWLINE)
-    starts = np.concatenate(([0], ends + 1))[:-1]
-    # Few lines begin with a blank, and only those may hold nothing else.
-    suspects = np.flatnonzero(np.isin(text[starts], (_NEWLINE, *_BLANK)))
-    blanks = {
-        int(line) for line in suspects if not bytes(body[starts[line] : ends[line]]).strip(_BLANK)
-    }
-    if (
-        file.source_name == "pays"
-        and content.header_line_number is None
-        and len(blanks) < len(ends)
-    ):
-        header = next(line for line in range(len(ends)) if line not in blanks)
-        header_text = bytes(body[starts[header] : ends[header]])
-        _read_header(content, file.path, content.line_count + header + 1, header_text)
+def _count_lines_of(content: ContentFacts, file: FoundFile, line: bytes, chunk: bytes) -> None:
+    """Count a line that ends at the first newline of a chunk, and those after it in the chunk."""
+    line_count = chunk.count(b"\n")
+    blanks = len(_BLANK_LINE.findall(chunk)) + (not line.strip(_BLANK))
+    is_headless = file.source_name == "pays" and content.header_line_number is None
+    if is_headless and blanks < line_count:
+        lines = [line, *chunk.split(b"\n", blanks + 1)[1:]]
+        place = next(place for place, text in enumerate(lines) if text.strip(_BLANK))
+        _read_header(content, file.path, content.line_count + place + 1, lines[place])
         content.row_count -= 1
-    content.line_count += len(ends)
-    content.row_count += len(ends) - len(blanks)
+    content.line_count += line_count
+    content.row_count += line_count - blanks
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
