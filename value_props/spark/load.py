@@ -88,7 +88,11 @@ class Store:
             for folder in self._folders():
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise self._refused(f"the folder cannot be made ({error.strerror})") from error
+            raise ValuePropsError(
+                f"the folder cannot be made ({error.strerror})",
+                f"Store {self.root}",
+                "Name a folder that can be written in --to",
+            ) from error
         for path in self._files():
             if not _FILE_NAME.fullmatch(path.name):
                 raise ValuePropsError(
@@ -155,13 +159,6 @@ class Store:
             connection.execute(
                 f"copy ({query}) to {literal(draft)} (format parquet, compression zstd)"
             )
-
-    def _refused(self, what: str) -> ValuePropsError:
-        return ValuePropsError(
-            what,
-            f"Store {self.root}",
-            "Name a folder that can be written in --to",
-        )
 
 
 @contextmanager
