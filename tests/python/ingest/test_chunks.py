@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from value_props.ingest import fingerprint
-from value_props.ingest.find import FoundFile, find_raw_files
+from value_props.ingest.find import FoundFile, find_raw_files, stamp_of
 from value_props.ingest.lines import count_lines
 
 EVENT = b'{"day":"2020-11-01","event_data":{"position":1,"value_prop":"point"},"user_id":7}'
@@ -40,3 +42,12 @@ def test_lines_and_marks_are_counted_across_chunks(
     assert bytes_of.events_in_order == lines.count(EVENT)
     assert bytes_of.content_bytes == len(content)
     assert not bytes_of.is_odd
+
+
+def test_a_compressed_file_has_a_hash_of_its_bytes_and_one_of_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "prints.json.gz"
+    path.write_bytes(gzip.compress(EVENT))
+    file = FoundFile("prints", 1, path, str(path), stamp_of(path))
+    bytes_of = fingerprint.fingerprint(file)
+    assert bytes_of.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert bytes_of.content_sha256 == hashlib.sha256(EVENT).hexdigest()
