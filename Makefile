@@ -93,14 +93,17 @@ demo-env: ## Write random passwords for the demo stack: orchestration/docker/.en
 demo: ## Start Airflow, a bucket, Prometheus and Grafana with Docker Compose
 	$(DEMO) up --build
 
-# SQL that Python runs, apart from dbt.
+# SQL that dbt runs, and SQL that Python runs, apart from dbt.
+DBT_SQL := models tests/singular analyses
 QUERIES := $(wildcard value_props/*/sql)
 
-lint: $(VENV)/dev deps ## Check formatting, style, types and security
+lint: $(VENV)/dev deps ## Check formatting, style, the rules of the dbt project, types and security
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/sqlfluff lint --processes 1 models tests/singular analyses
+	$(BIN)/sqlfluff lint --processes 1 $(DBT_SQL)
 	$(BIN)/sqlfluff lint --processes 1 --templater placeholder $(QUERIES)
+	$(BIN)/dbt --quiet parse --target-path $(COVERAGE)
+	$(BIN)/dbt-bouncer run --only manifest_checks
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive value_props orchestration
 	$(BIN)/actionlint
@@ -127,7 +130,7 @@ dbt-coverage: $(VENV)/dev deps ## Build the fixture, and check descriptions, tes
 format: $(VENV)/dev deps ## Format Python and SQL
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/sqlfluff fix models tests/singular analyses
+	$(BIN)/sqlfluff fix $(DBT_SQL)
 	$(BIN)/sqlfluff fix --templater placeholder $(QUERIES)
 
 deps: $(VENV)/run ## Install the dbt packages, or the stand-ins if the hub cannot be reached
