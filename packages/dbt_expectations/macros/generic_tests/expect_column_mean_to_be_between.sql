@@ -1,30 +1,12 @@
 {% test expect_column_mean_to_be_between(
-    model,
-    column_name,
-    min_value=none,
-    max_value=none,
-    group_by=none,
-    row_condition=none,
-    strictly=false
+    model, column_name, min_value=none, max_value=none, row_condition=none
 ) %}
-    {{ return(
-        adapter.dispatch("test_expect_column_mean_to_be_between", "dbt_expectations")(
-            model, column_name, min_value, max_value, group_by, row_condition, strictly
-        )
-    ) }}
-{% endtest %}
-
-{% macro default__test_expect_column_mean_to_be_between(
-    model, column_name, min_value, max_value, group_by, row_condition, strictly
-) %}
-{{ dbt_expectations.aggregates_outside_bounds(
+{{ dbt_expectations.aggregate_outside_bounds(
     "expect_column_mean_to_be_between",
     "avg(" ~ column_name ~ ")",
     model,
     min_value,
     max_value,
-    group_by,
-    row_condition,
-    strictly
+    row_condition
 ) }}
-{% endmacro %}
+{% endtest %}

@@ -1,13 +1,4 @@
-{% test expression_is_true(model, expression, column_name=none) %}
-    {{ return(
-        adapter.dispatch("test_expression_is_true", "dbt_utils")(
-            model, expression, column_name
-        )
-    ) }}
-{% endtest %}
-
-{# Under a column, the expression is the rest of a sentence that the column begins. #}
-{% macro default__test_expression_is_true(model, expression, column_name) %}
+{% test expression_is_true(model, expression) %}
 {%- do dbt_utils.check_argument(
     "expression_is_true",
     "expression",
@@ -17,5 +8,5 @@
 ) -%}
 select *
 from {{ model }}
-where not ({{ column_name or "" }} {{ expression }})
-{% endmacro %}
+where not ({{ expression }})
+{% endtest %}

@@ -1,11 +1,7 @@
-{% macro generate_series(upper_bound) %}
-    {{ return(adapter.dispatch("generate_series", "dbt_utils")(upper_bound)) }}
-{% endmacro %}
-
 {# Counts in decimal: one copy of the ten digits for each place that upper_bound needs.
    The numbers are double, as from the real macro: a caller that adds them to a date has
    to cast them, and then runs on both. #}
-{% macro default__generate_series(upper_bound) %}
+{% macro generate_series(upper_bound) %}
 {%- do dbt_utils.check_argument(
     "generate_series",
     "upper_bound",

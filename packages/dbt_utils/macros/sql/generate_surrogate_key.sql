@@ -1,9 +1,5 @@
-{% macro generate_surrogate_key(field_list) %}
-    {{ return(adapter.dispatch("generate_surrogate_key", "dbt_utils")(field_list)) }}
-{% endmacro %}
-
 {# A null gets a text of its own, so that it never shares a key with an empty string. #}
-{% macro default__generate_surrogate_key(field_list) %}
+{% macro generate_surrogate_key(field_list) %}
     {% do dbt_utils.check_columns("generate_surrogate_key", "field_list", field_list) %}
     {% set parts = [] %}
     {% for field in field_list %}
