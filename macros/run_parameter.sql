@@ -1,5 +1,4 @@
-{#- The text of one run parameter: the var, or its default where the var is empty.
-    A value that is not allowed stops the run; what is allowed stands in dbt_project.yml. -#}
+{#- What is allowed stands in dbt_project.yml. -#}
 {% macro run_parameter(name) %}
     {%- set rule = var('parameters')[name] -%}
     {#- dbt would render, and so execute, what Jinja a var of the command line holds. -#}

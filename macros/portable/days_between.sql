@@ -1,4 +1,3 @@
-{#- Days from the first date to the second: 0 for the same day. -#}
 {% macro days_between(first_date, second_date) %}
     {{ return(adapter.dispatch('days_between')(first_date, second_date)) }}
 {% endmacro %}

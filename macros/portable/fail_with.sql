@@ -1,4 +1,3 @@
-{#- An expression that stops the query with a message, a SQL expression of type string. -#}
 {% macro fail_with(message) %}
     {{ return(adapter.dispatch('fail_with')(message)) }}
 {% endmacro %}
