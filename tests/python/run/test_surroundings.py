@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -81,7 +82,9 @@ def test_a_run_without_all_of_its_tests_is_not_published(
     monkeypatch.setattr(Dbt, "build", without_tests)
     answer = value_props("build", "--raw", CLEAN, "--out", tmp_path, "--run-date", "2020-12-01")
     assert answer.returncode == 2
-    assert "dbt left out 35 of its models and tests: assert_clicks_match_taps" in answer.text
+    assert re.search(
+        r"dbt left out \d+ of its models and tests: assert_clicks_match_taps", answer.text
+    )
     assert not (tmp_path / "current").exists()
 
 
