@@ -18,7 +18,8 @@ import duckdb
 import pytest
 from support.engines import SPARK_BIN, Engine, cores_in_use, sail, spark, spark_cluster
 from support.harness import ROOT, Pipeline, vars_of
-from support.raw_data import STRANGE_VALUE_PROPS, VALUE_PROPS_OF_JSON_ONLY, big_case
+from support.odd_values import STRANGE_VALUE_PROPS, VALUE_PROPS_OF_JSON_ONLY
+from support.raw_data import big_case
 
 from value_props.run.dbt import MODELS_ONLY
 
