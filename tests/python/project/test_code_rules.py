@@ -89,6 +89,12 @@ def test_rooms_import_downwards_only() -> None:
     assert seen == set(floor_of)
 
 
+def test_the_reference_shares_no_code_with_the_package() -> None:
+    support = "tests/python/support"
+    for path in files_of_project(f"{support}/reference*.py", f"{support}/raw_*.py"):
+        assert list(imports_of(path)) == [], named(path)
+
+
 def calls_of(path: Path) -> Iterator[ast.Call]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))

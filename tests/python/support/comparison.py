@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from support.harness import Pipeline, ingest_in_every_way, vars_of
 from support.raw_data import RawCase
-from support.reference import Outcome, Stopped, compute
+from support.reference import Outcome, compute
+from support.reference_files import Stopped
 
 from value_props.errors import ExitCode, ValuePropsError
 

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import atheris
-from support.reference import Stopped, read_files
+from support.reference_files import Stopped, read_files
 
 with atheris.instrument_imports(include=["value_props.ingest"]):
     from value_props.errors import ValuePropsError

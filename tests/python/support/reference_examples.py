@@ -1,0 +1,51 @@
+"""Small raw folders for examples that pin the reference, and what it makes of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+from support.raw_data import RawCase
+from support.reference import Outcome, Parameters, compute
+
+HEADER = "pay_date,total,user_id,value_prop\n"
+# Nothing but the completeness of a week is in doubt in most examples.
+FORGIVING = Parameters(
+    run_date=date(2020, 12, 31), allow_incomplete=True, max_quarantine_rate=Decimal(1)
+)
+
+
+def event(day: str, user_id: int = 5, value_prop: str = "point", position: int = 0) -> str:
+    """One line of prints or taps."""
+    data = {"position": position, "value_prop": value_prop}
+    return json.dumps({"day": day, "event_data": data, "user_id": user_id}) + "\n"
+
+
+def run(
+    folder: Path, files: Mapping[str, str | bytes], parameters: Parameters = FORGIVING
+) -> Outcome:
+    """Compute a folder; a source without a file gets one without rows."""
+    contents = {
+        name: text.encode() if isinstance(text, str) else text for name, text in files.items()
+    }
+    for source, name in (("prints", "prints.json"), ("taps", "taps.json"), ("pays", "pays.csv")):
+        if not any(given_name.startswith(source) for given_name in contents):
+            contents[name] = b""
+    RawCase(contents, parameters).write(folder)
+    return compute(folder, parameters)
+
+
+def features(outcome: Outcome) -> dict[str, tuple[int, int, int, str]]:
+    """Print day to (views, clicks, payments, amount); only for marts of one row a day."""
+    assert len({row[3] for row in outcome.mart}) == len(outcome.mart)
+    return {str(row[3]): (row[8], row[9], row[10], str(row[11])) for row in outcome.mart}
+
+
+# A report week that lacks nothing.
+WEEK = "".join(event(f"2020-11-{day}") for day in range(23, 30))
+LAST_PAYMENT = HEADER + "2020-11-29,1,5,point\n"
+COMPLETE = {"prints.json": WEEK, "taps.json": event("2020-11-29"), "pays.csv": LAST_PAYMENT}
+STRICT = Parameters(run_date=date(2020, 12, 31))
