@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -100,6 +100,16 @@ def calls_of(path: Path) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 
+def files_that_call(is_wanted: Callable[[ast.Call], bool]) -> set[str]:
+    """The files of the package with such a call."""
+    return {
+        named(path)
+        for path in files_of_project("value_props/*.py")
+        for call in calls_of(path)
+        if is_wanted(call)
+    }
+
+
 def name_of(call: ast.Call) -> str:
     function = call.func
     if isinstance(function, ast.Attribute):
@@ -157,17 +167,14 @@ def test_every_text_file_is_read_and_written_as_utf_8() -> None:
     ],
 )
 def test_the_rule_on_encodings_sees(code: str) -> None:
-    [call] = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    call = ast.parse(code, mode="eval").body
+    assert isinstance(call, ast.Call)
     assert leaves_encoding_to_locale(call)
 
 
 def test_only_the_console_prints() -> None:
-    printers = {
-        named(path)
-        for path in files_of_project("value_props/*.py")
-        for call in calls_of(path)
-        if ast.unparse(call.func) in ("print", "click.echo", "sys.stdout.write", "sys.stderr.write")
-    }
+    ways = ("print", "click.echo", "sys.stdout.write", "sys.stderr.write")
+    printers = files_that_call(lambda call: ast.unparse(call.func) in ways)
     # The second is a process of its own that answers on its standard output.
     assert printers - {"value_props/notify/lineage_events.py"} == {"value_props/cli/console.py"}
 
@@ -176,18 +183,13 @@ def test_one_room_knows_how_files_are_replaced_and_removed() -> None:
     def is_file_work(call: ast.Call) -> bool:
         # A text is replaced by two arguments, a file by one.
         is_rename = name_of(call) in ("rename", "replace") and len(call.args) == 1
-        return is_rename or name_of(call) in ("fsync", "rmtree", "file_digest")
+        is_work = is_rename or name_of(call) in ("fsync", "rmtree", "file_digest")
+        return is_work and isinstance(call.func, ast.Attribute)
 
-    found = {
-        named(path)
-        for path in files_of_project("value_props/*.py")
-        for call in calls_of(path)
-        if is_file_work(call) and isinstance(call.func, ast.Attribute)
-    }
     # The second names thousands of parsed files and syncs their folder once; the third hashes by
     # the MD5 that stores have.
     exceptions = {"value_props/ingest/keep.py", "value_props/publish/bucket.py"}
-    assert found == {"value_props/files.py", *exceptions}
+    assert files_that_call(is_file_work) == {"value_props/files.py", *exceptions}
 
 
 def test_one_helper_reads_the_queries_of_the_rooms() -> None:
@@ -200,12 +202,7 @@ def test_one_helper_reads_the_queries_of_the_rooms() -> None:
 
 
 def test_paths_and_switches_of_the_user_are_read_in_one_place() -> None:
-    readers = {
-        named(path)
-        for path in files_of_project("value_props/*.py")
-        for call in calls_of(path)
-        if name_of(call) in ("expanduser", "expandvars")
-    }
+    readers = files_that_call(lambda call: name_of(call) in ("expanduser", "expandvars"))
     assert readers == {"value_props/parameters.py"}
     switches = re.compile(r"\(\s*[\"']1[\"'],\s*[\"']true[\"']|filter 1 true")
     found = {
