@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from support.harness import CLEAN, Pipeline, build
 from support.s3_server import S3Server, s3_server
 
 from value_props.run.dbt import Dbt
@@ -91,3 +94,33 @@ def _nobody_is_told() -> None:
     for name in list(os.environ):
         if name.startswith(RECEIVERS):
             del os.environ[name]
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """A raw folder with the clean fixture, for a test to change."""
+    folder = tmp_path / "raw"
+    shutil.copytree(CLEAN, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An out path to which the clean fixture is published, for tests that only read it."""
+    out = tmp_path_factory.mktemp("published") / "out"
+    build(out)
+    return out
+
+
+@pytest.fixture
+def out(published: Path, tmp_path: Path) -> Path:
+    """A copy of `published`, for a test to change."""
+    copy = tmp_path / "out"
+    shutil.copytree(published, copy, symlinks=True)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """The models over the raw files that a test gives it."""
+    return Pipeline(tmp_path_factory.mktemp("pipeline"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.harness import CLEAN, ROOT, Answer, begun, value_props
+from support.harness import CLEAN, COMMAND, ROOT, begun, build, history_of, value_props
 
 from value_props.errors import printable
 from value_props.publish.out_path import OutPath
@@ -24,9 +24,8 @@ from value_props.run import build as job
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
     """Run the command in bash, which has pipes; COMMAND stands for it."""
-    program = f'{shlex.quote(sys.executable)} -c "from value_props.cli.program import main; main()"'
     return subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command.replace('COMMAND', program)}"],
+        ["bash", "-c", f"set -o pipefail; {command.replace('COMMAND', shlex.join(COMMAND))}"],
         cwd=ROOT,
         # Unbuffered streams hide what a buffer still holds at the end.
         env={key: text for key, text in os.environ.items() if key != "PYTHONUNBUFFERED"},
@@ -37,68 +36,40 @@ def shell(command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def runs_of(out: Path) -> list[dict[str, Any]]:
-    answer = value_props("history", "--out", out, "--json")
-    assert answer.returncode == 0, answer.stderr
-    runs: list[dict[str, Any]] = json.loads(answer.stdout)
-    return runs
-
-
-def build(out: Path, raw: Path = CLEAN) -> Answer:
-    return value_props("build", "--raw", raw, "--out", out, "--run-date", "2020-12-01")
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An out folder to which the clean fixture is published, with the parsed project."""
-    out = tmp_path_factory.mktemp("published") / "out"
-    assert build(out).returncode == 0
-    return out
-
-
-@pytest.fixture
-def out(published: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "out"
-    shutil.copytree(published, copy, symlinks=True)
-    return copy
-
-
 def test_a_published_run_exits_with_0_whoever_reads_its_output(out: Path) -> None:
     where = f"--out {shlex.quote(str(out))}"
     what = f"--raw {shlex.quote(str(CLEAN))} --run-date 2020-12-01"
-    known = len(runs_of(out))
+    known = len(history_of(out))
     for sink in (">/dev/full", "| true", ">/dev/full 2>&1", ">&- 2>&-"):
         answer = shell(f"COMMAND build {what} {where} {sink}")
-        assert answer.returncode == 0, (sink, answer.stderr, runs_of(out)[0])
+        assert answer.returncode == 0, (sink, answer.stderr, history_of(out)[0])
         assert "Traceback" not in answer.stderr
         assert "Exception ignored" not in answer.stderr
         known += 1
-        assert [run["status"] for run in runs_of(out)] == ["published"] * known
+        assert [run["status"] for run in history_of(out)] == ["published"] * known
     # Of these the output is the result.
     assert shell(f"COMMAND report {where} >/dev/full").returncode == 2
     assert shell(f"COMMAND history {where} --json >/dev/full").returncode == 2
 
 
-@pytest.mark.parametrize("step", ["prune", "commit", "remove_tree"])
-def test_what_fails_after_the_switch_is_logged_only(
-    out: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    def fails(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "/somewhere")
+def no_space(*_: object, **__: object) -> None:
+    """Stands for a step, on a disk that is full."""
+    raise OSError(errno.ENOSPC, "No space left on device", "/somewhere")
 
+
+@pytest.mark.parametrize(
+    ("owner", "step"), [(OutPath, "prune"), (history, "commit"), (job, "remove_tree")]
+)
+def test_what_fails_after_the_switch_is_logged_only(
+    out: Path, monkeypatch: pytest.MonkeyPatch, owner: object, step: str
+) -> None:
     with monkeypatch.context() as patched:
-        if step == "prune":
-            patched.setattr(OutPath, "prune", fails)
-        elif step == "commit":
-            patched.setattr(history, "commit", fails)
-        else:
-            patched.setattr(job, "remove_tree", fails)
+        patched.setattr(owner, step, no_space)
         answer = build(out)
-    assert answer.returncode == 0, answer.stderr
     assert "No space left on device" in answer.stderr
     # The next run settles what was left undone.
-    assert build(out).returncode == 0
-    assert [run["exit_code"] for run in runs_of(out)] == [0, 0, 0]
+    build(out)
+    assert [run["exit_code"] for run in history_of(out)] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("step", ["add_run", "switch_to"])
@@ -106,15 +77,10 @@ def test_what_fails_before_the_switch_is_a_failure_to_publish(
     out: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     before = (out / "manifest.json").read_bytes()
-
-    def fails(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "/somewhere")
-
     with monkeypatch.context() as patched:
-        patched.setattr(OutPath, step, fails)
-        answer = build(out)
-    assert answer.returncode == 4, answer.stderr
-    assert {run["exit_code"] for run in runs_of(out)} == {0, 4}
+        patched.setattr(OutPath, step, no_space)
+        build(out, exit_code=4)
+    assert {run["exit_code"] for run in history_of(out)} == {0, 4}
     assert (out / "manifest.json").read_bytes() == before
     assert len(list((out / "runs").iterdir())) == 1
 
@@ -127,34 +93,29 @@ def test_an_interrupt_after_the_switch_leaves_a_published_run(
 
     with monkeypatch.context() as patched:
         patched.setattr(OutPath, "prune", interrupted)
-        answer = build(out)
-    assert answer.returncode == 0, answer.stderr
-    assert [run["exit_code"] for run in runs_of(out)] == [0, 0]
+        build(out)
+    assert [run["exit_code"] for run in history_of(out)] == [0, 0]
 
 
 def test_a_failed_run_without_a_record_is_told_as_failed(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(out / "quality")
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "/somewhere")
-
     with monkeypatch.context() as patched:
-        patched.setattr(history, "stage", full)
+        patched.setattr(history, "stage", no_space)
         answer = value_props("build", "--raw", tmp_path / "nowhere", "--out", out)
     assert answer.returncode == 2
     assert list((out / "quality").glob("*")) == []
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    [run] = runs_of(out)
+    [run] = history_of(out)
     assert run["status"] == "failed"
     assert run["exit_code"] == 2
     assert "there is no such folder" in run["problem"]
     # To read the history is to write nothing.
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
-    assert build(out).returncode == 0
+    build(out)
     # Both may have begun in the same second.
-    assert {(run["status"], run["exit_code"]) for run in runs_of(out)} == {
+    assert {(run["status"], run["exit_code"]) for run in history_of(out)} == {
         ("published", 0),
         ("failed", 2),
     }
@@ -191,12 +152,11 @@ sys.addaudithook(see_what_is_opened)
 def test_reading_the_history_writes_nothing(tmp_path: Path) -> None:
     """So it can be read from a folder that cannot be written; root could write there."""
     out = tmp_path / "out"
-    answer = value_props("build", "--raw", tmp_path / "nowhere", "--out", out)
-    assert answer.returncode == 2
+    value_props("build", "--raw", tmp_path / "nowhere", "--out", out, exit_code=2)
     before = sorted(out.rglob("*"))
     assert any(path.startswith(str(out)) for path in opened_for_writing)
     opened_for_writing.clear()
-    assert [run["status"] for run in runs_of(out)] == ["failed"]
+    assert [run["status"] for run in history_of(out)] == ["failed"]
     assert [path for path in opened_for_writing if path.startswith(str(out))] == []
     assert sorted(out.rglob("*")) == before
 
@@ -217,11 +177,8 @@ def test_only_printable_characters_are_shown(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-def test_raw_text_cannot_write_a_line_of_its_own(tmp_path: Path) -> None:
-    raw, out = tmp_path / "raw", tmp_path / "out"
-    raw.mkdir()
-    for path in CLEAN.iterdir():
-        (raw / path.name).write_bytes(path.read_bytes())
+def test_raw_text_cannot_write_a_line_of_its_own(raw: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
     evil = "x\x1b[1A\x1b[2KWarning: all is well.\u202e"
     row = {
         "day": "2020-11-28",

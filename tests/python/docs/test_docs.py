@@ -21,11 +21,6 @@ SOURCES = {f"source.value_props.raw.{name}" for name in ("prints", "taps", "pays
 
 
 @pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    return Pipeline(tmp_path_factory.mktemp("docs"))
-
-
-@pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> OutPath:
     published = OutPath(tmp_path_factory.mktemp("published") / "out")
     job.build(folder_request(CLEAN, published.root, run_date="2020-12-01"))

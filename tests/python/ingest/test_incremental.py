@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 from threading import Event, Timer
@@ -16,15 +15,13 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.harness import CLEAN, ROOT, Pipeline, value_props
+from support.harness import CLEAN, COMMAND, DIRTY, ROOT, RUN_DATE, Pipeline, build, manifest_of
 
 from value_props.errors import ValuePropsError
 from value_props.ingest import Trust, ingest, keep, read, reading, together
 from value_props.ingest.keep import ParsedFiles
 
-DIRTY = ROOT / "tests" / "fixtures" / "dirty"
 HEADER = "pay_date,total,user_id,value_prop"
-RUN_VARS = {"run_date": "2020-12-01"}
 BAD = {"json": '{"day":"2020-11-20"', "csv": "2020-11-20,1.00,,point"}
 # Valid for a run of a later day only.
 LATE = {
@@ -33,15 +30,8 @@ LATE = {
 }
 
 
-@pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    return Pipeline(tmp_path_factory.mktemp("incremental"))
-
-
 @pytest.fixture(autouse=True)
-def _files_are_settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a file that was just written count as one that is over, and two be read as one."""
-    monkeypatch.setattr(keep, "SETTLED_NANOSECONDS", -(10**18))
+def _two_are_read_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(together, "FEWEST", 2)
 
 
@@ -97,10 +87,9 @@ def result(pipeline: Pipeline) -> dict[str, Any]:
 
 def kill_a_build(raw: Path, store: ParsedFiles, seconds: float) -> None:
     """Build beside the parsed files, and kill it some time after it began to parse."""
-    command = [str(Path(sys.executable).with_name("value-props")), "build"]
-    paths = ["--raw", str(raw), "--out", str(store.root.parent)]
+    command = [*COMMAND, "build", f"--raw={raw}", f"--out={store.root.parent}"]
     known = set(store.folder.rglob("*.parquet*"))
-    with subprocess.Popen([*command, *paths], cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         while set(store.folder.rglob("*.parquet*")) <= known:
             assert process.poll() is None, "the build ended and parsed nothing"
             time.sleep(0.01)
@@ -142,7 +131,7 @@ def test_counts_are_those_of_the_rows(pipeline: Pipeline) -> None:
     for name, lines in daily_files().items():
         ending = name.rpartition(".")[2]
         write(pipeline.raw_path, name, [*lines, lines[0], BAD[ending], LATE[ending]])
-    pipeline.run(RUN_VARS)
+    pipeline.run({"run_date": RUN_DATE})
     columns = "file_number, null, count(*), "
     for source, amount in (("prints", "0.00"), ("taps", "0.00"), ("pays", "sum(amount)")):
         rows = pipeline.query(
@@ -159,9 +148,7 @@ def test_counts_are_those_of_the_rows(pipeline: Pipeline) -> None:
         assert [tuple(map(str, row)) for row in rows] == [tuple(map(str, row)) for row in counts]
 
 
-def test_only_new_and_changed_files_are_read(tmp_path: Path) -> None:
-    raw, store = tmp_path / "raw", ParsedFiles(tmp_path / "parsed")
-    shutil.copytree(CLEAN, raw)
+def test_only_new_and_changed_files_are_read(raw: Path, store: ParsedFiles) -> None:
     first = ingest(raw, store)
     assert [file.is_parsed_now for file in first.files] == [True, True, True]
     second = ingest(raw, store)
@@ -196,10 +183,8 @@ def held_by(path: Path) -> Any:
     "part", ["parquet", "rejected.parquet", "unusual.parquet", "counts.parquet", "json"]
 )
 @pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
-def test_damaged_parsed_rows_are_made_again(tmp_path: Path, part: str, damage: str) -> None:
-    raw, store = tmp_path / "raw", ParsedFiles(tmp_path / "parsed")
-    shutil.copytree(DIRTY, raw)
-    first = ingest(raw, store)
+def test_damaged_parsed_rows_are_made_again(store: ParsedFiles, part: str, damage: str) -> None:
+    first = ingest(DIRTY, store)
     damaged = first.files[1].parsed_path.with_suffix(f".{part}")
     damaged.chmod(0o644)
     held = held_by(damaged)
@@ -209,10 +194,10 @@ def test_damaged_parsed_rows_are_made_again(tmp_path: Path, part: str, damage: s
     else:
         damaged.write_bytes(content[:-1] + b"?" if damage == "changed" else content[:-1])
     # Its facts are known, but the rows have to be parsed again, and so its bytes be read.
-    second = ingest(raw, store)
+    second = ingest(DIRTY, store)
     assert [file.is_parsed_now for file in second.files] == [False, True, False]
     assert held_by(damaged) == held
-    assert not any(file.is_read for file in ingest(raw, store).files)
+    assert not any(file.is_read for file in ingest(DIRTY, store).files)
 
 
 def test_the_version_of_the_parser_is_made_of_all_that_parses(
@@ -232,11 +217,8 @@ def test_the_version_of_the_parser_is_made_of_all_that_parses(
 
 
 def test_a_file_that_changes_while_it_is_read_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    raw: Path, store: ParsedFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    raw, store = tmp_path / "raw", ParsedFiles(tmp_path / "parsed")
-    shutil.copytree(CLEAN, raw)
-
     def changing(*arguments: Any) -> Any:
         (raw / "taps.json").write_text("another", encoding="utf-8")
         return is_proved(*arguments)
@@ -250,9 +232,9 @@ def test_a_file_that_changes_while_it_is_read_leaves_nothing(
 
 @pytest.mark.parametrize("by", ["another thread", "Ctrl-C"])
 def test_a_reading_that_is_stopped_ends_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+    store: ParsedFiles, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    store, stop = ParsedFiles(tmp_path / "parsed"), Event()
+    stop = Event()
     endless = (
         "select sum(hash(range)) from range(1000000000000000)"
         " where range <> strlen($read_path || $compression)"
@@ -269,8 +251,7 @@ def test_a_reading_that_is_stopped_ends_at_once(
     assert 1 <= time.monotonic() - began_at < 10
 
 
-def test_an_unreadable_inventory_only_costs_time(tmp_path: Path) -> None:
-    store = ParsedFiles(tmp_path / "parsed")
+def test_an_unreadable_inventory_only_costs_time(store: ParsedFiles) -> None:
     inventory = ingest(CLEAN, store)
     (store.folder / "inventory.json").write_text("{", encoding="utf-8")
     again = ingest(CLEAN, store)
@@ -288,19 +269,13 @@ def test_full_refresh_gives_the_same_bytes_and_the_manifest_tells_what_was_read(
     for name, lines in files.items():
         write(raw, name, lines)
 
-    def build(*options: str) -> dict[str, Any]:
-        given = ("--raw", raw, "--out", out, "--run-date", "2020-12-01")
-        answer = value_props("build", *given, "--allow-incomplete", *options)
-        assert answer.returncode == 0, answer.stderr
-        manifest: dict[str, Any] = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
-        return manifest
-
-    build()
+    build(out, "--allow-incomplete", raw=raw)
     write(raw, "pays_5.csv", held_back)
-    build()
+    build(out, "--allow-incomplete", raw=raw)
     incremental = (out / "final.csv").read_bytes()
-    refreshed = build("--full-refresh")
+    build(out, "--allow-incomplete", "--full-refresh", raw=raw)
     assert (out / "final.csv").read_bytes() == incremental
-    assert {row["hash_source"] for row in refreshed["inputs"]} == {"read"}
-    for row in refreshed["inputs"]:
+    inputs = manifest_of(out)["inputs"]
+    assert {row["hash_source"] for row in inputs} == {"read"}
+    for row in inputs:
         assert (out / "parsed" / row["parsed"]).is_file()

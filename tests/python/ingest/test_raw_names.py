@@ -9,19 +9,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from support.harness import CLEAN, value_props
+from support.harness import CLEAN, RUN_DATE, build, manifest_of, value_props
 
 from value_props.errors import ValuePropsError
 from value_props.ingest import ingest, reading
 from value_props.ingest.find import find_raw_files, ignored_names, modified_at
 from value_props.ingest.keep import ParsedFiles
-
-
-@pytest.fixture
-def raw(tmp_path: Path) -> Path:
-    folder = tmp_path / "raw"
-    shutil.copytree(CLEAN, folder)
-    return folder
 
 
 def dangling(path: Path) -> None:
@@ -73,8 +66,7 @@ def test_a_name_that_is_not_utf_8_is_named(raw: Path) -> None:
         os.close(os.open(odd, os.O_CREAT | os.O_WRONLY))
     except OSError:
         pytest.skip("this file system takes no such name")
-    answer = value_props("check", "--raw", raw)
-    assert answer.returncode == 2
+    answer = value_props("check", "--raw", raw, exit_code=2)
     assert r"prints_\xff.json: its name is not UTF-8. Rename the file." in answer.text
 
 
@@ -127,22 +119,20 @@ def test_ignored_names_stand_in_output_manifest_and_report(raw: Path, tmp_path: 
     shutil.copyfile(raw / "pays.csv", raw / "Pays.csv")
     (raw / "payments\x1b[2J.csv").touch()
     out = tmp_path / "out"
-    answer = value_props("build", "--raw", raw, "--out", out, "--run-date", "2020-12-01")
-    assert answer.returncode == 0, answer.stderr
+    answer = build(out, raw=raw)
     assert r"Ignored in the raw path: Pays.csv, payments\x1b[2J.csv." in answer.stdout
-    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    manifest = manifest_of(out)
     assert manifest["ignored_files"] == ["Pays.csv", "payments\x1b[2J.csv"]
     assert any("Pays.csv" in warning for warning in manifest["warnings"])
     report = json.loads(value_props("report", "--out", out).stdout)
     assert report["ignored_files"] == manifest["ignored_files"]
-    checked = value_props("check", "--raw", raw, "--run-date", "2020-12-01")
+    checked = value_props("check", "--raw", raw, "--run-date", RUN_DATE)
     assert "Ignored in the raw path: Pays.csv" in checked.stdout
 
 
 def test_no_file_for_a_source_names_those_that_nearly_are(raw: Path) -> None:
     (raw / "pays.csv").rename(raw / "payments.csv")
-    answer = value_props("check", "--raw", raw)
-    assert answer.returncode == 2
+    answer = value_props("check", "--raw", raw, exit_code=2)
     assert "no file for the source pays" in answer.text
     assert "Ignored in the raw path: payments.csv" in answer.text
 

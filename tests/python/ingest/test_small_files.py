@@ -12,18 +12,13 @@ from support.harness import ingest_in_every_way
 
 from value_props import database
 from value_props.errors import ValuePropsError
-from value_props.ingest import Inventory, Trust, ingest, keep, together
+from value_props.ingest import Inventory, Trust, ingest, together
 from value_props.ingest.find import find_raw_files
 from value_props.ingest.keep import ParsedFiles
 from value_props.ingest.stage import stage
 
 HEADER = b"pay_date,total,user_id,value_prop\n"
 COUNT = 9
-
-
-@pytest.fixture(autouse=True)
-def _files_are_settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keep, "SETTLED_NANOSECONDS", -(10**18))
 
 
 def event(user: int) -> bytes:
@@ -50,11 +45,6 @@ def raw(tmp_path: Path) -> Path:
     for number in range(1, COUNT + 1):
         write(folder, number, rows=number)
     return folder
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ParsedFiles:
-    return ParsedFiles(tmp_path / "parsed")
 
 
 def rows_of(inventory: Inventory, source: str) -> list[tuple[Any, ...]]:

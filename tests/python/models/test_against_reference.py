@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.comparison import compare
@@ -13,11 +12,6 @@ from support.raw_data import RawCase, big_case, raw_cases
 
 # A case takes about two seconds; raise it to search longer.
 CASES = int(os.environ.get("VALUE_PROPS_PROPERTY_CASES", "40"))
-
-
-@pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    return Pipeline(tmp_path_factory.mktemp("against_reference"))
 
 
 @settings(

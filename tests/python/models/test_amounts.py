@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
+from support.harness import RUN_DATE, Pipeline, clean_files
 
-import pytest
-from support.harness import CLEAN, Pipeline
-from support.raw_data import RawCase
-from support.reference import Parameters
-
-RUN = Parameters(run_date=datetime.date(2020, 12, 1))
-RUN_VARS = {"run_date": "2020-12-01"}
 MOST = 10**12
 PRINT = b'{"day":"2020-11-28","event_data":{"position":0,"value_prop":"point"},"user_id":7}\n'
 
 
-@pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    return Pipeline(tmp_path_factory.mktemp("amounts"))
-
-
 def errors_of(pipeline: Pipeline, payments: list[str]) -> dict[str, str]:
     """Build with these payments, and return what models say that could not be built."""
-    files = {path.name: path.read_bytes() for path in CLEAN.iterdir()}
-    files["prints_one.json"] = PRINT
-    files["pays_much.csv"] = "\n".join(["pay_date,total,user_id,value_prop", *payments]).encode()
-    pipeline.write(RawCase(files, RUN))
+    pays = "\n".join(["pay_date,total,user_id,value_prop", *payments]).encode()
+    pipeline.write(clean_files() | {"prints_one.json": PRINT, "pays_much.csv": pays})
     return {
         outcome.name: outcome.message
-        for outcome in pipeline.run(RUN_VARS)
+        for outcome in pipeline.run({"run_date": RUN_DATE})
         if outcome.status == "error"
     }
 

@@ -105,9 +105,7 @@ def parsed_files(folder: Path) -> set[str]:
     return {path.name for path in (folder / "dev.duckdb.parsed").rglob("*.parquet")}
 
 
-def test_only_what_builds_reads_raw_files(tmp_path: Path) -> None:
-    raw = tmp_path / "raw"
-    shutil.copytree(CLEAN, raw)
+def test_only_what_builds_reads_raw_files(raw: Path, tmp_path: Path) -> None:
     assert dbt(tmp_path, "run", "--select", "+int_run_window", "raw_files", raw=raw).returncode == 0
     before = parsed_files(tmp_path)
     assert len(before) == 6
@@ -124,9 +122,7 @@ def test_only_what_builds_reads_raw_files(tmp_path: Path) -> None:
     assert catalog["sources"].keys() == manifest["sources"].keys()
 
 
-def test_freshness_is_measured_against_the_cut_off(tmp_path: Path) -> None:
-    raw = tmp_path / "raw"
-    shutil.copytree(CLEAN, raw)
+def test_freshness_is_measured_against_the_cut_off(raw: Path, tmp_path: Path) -> None:
     taps = (raw / "taps.json").read_text(encoding="utf-8").splitlines()
     found = {}
     # The cut-off is a Monday, and the report ends on the Sunday before it.
@@ -152,7 +148,6 @@ def test_where_raw_files_cannot_be_read_no_model_is_built_over_old_rows(tmp_path
     answer = dbt(tmp_path, "build", raw=tmp_path / "nowhere")
     assert answer.returncode == 1
     assert f"Raw path {tmp_path / 'nowhere'}: there is no such folder" in answer.stdout
-    results = artifact(tmp_path, "run_results")["results"]
-    statuses = Counter(result["status"] for result in results)
+    statuses = Counter(result["status"] for result in artifact(tmp_path, "run_results")["results"])
     assert set(statuses) == {"error", "skipped"}
     assert statuses["error"] == 1

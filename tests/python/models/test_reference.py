@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from support.raw_data import RawCase, big_case, raw_cases
+from support.raw_files import write_files
 from support.reference import MART_COLUMNS, compute, iso_week_of
 from support.reference_examples import (
     COMPLETE,
@@ -267,7 +268,7 @@ def test_without_a_valid_print_there_is_no_week(tmp_path: Path) -> None:
 @given(raw_cases())
 def test_every_drawn_case_reconciles(case: RawCase) -> None:
     with TemporaryDirectory() as folder:
-        case.write(Path(folder))
+        write_files(Path(folder), case.files)
         try:
             outcome = compute(Path(folder), case.parameters)
         except Stopped:
@@ -281,7 +282,7 @@ def test_every_drawn_case_reconciles(case: RawCase) -> None:
 def test_a_big_case_passes_and_is_the_same_each_time(tmp_path: Path) -> None:
     case = big_case(seed=7, rows=1000)
     assert case == big_case(seed=7, rows=1000)
-    case.write(tmp_path)
+    write_files(tmp_path, case.files)
     outcome = compute(tmp_path, case.parameters)
     assert outcome.passes
     assert len(outcome.mart) > 100

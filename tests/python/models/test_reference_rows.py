@@ -10,7 +10,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from support.raw_data import RawCase
+from support.raw_files import write_files
 from support.reference import compute
 from support.reference_examples import (
     COMPLETE,
@@ -297,7 +297,7 @@ def test_what_stops_the_run(tmp_path: Path, added: dict[str, str | bytes]) -> No
 
 
 def test_a_source_without_a_file_stops_the_run(tmp_path: Path) -> None:
-    RawCase({"prints.json": b"", "taps.json": b"", "Pays.csv": b""}, STRICT).write(tmp_path)
+    write_files(tmp_path, {"prints.json": b"", "taps.json": b"", "Pays.csv": b""})
     with pytest.raises(Stopped, match="no file for pays"):
         compute(tmp_path, STRICT)
     with pytest.raises(Stopped, match="no file for prints"):

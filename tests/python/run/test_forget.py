@@ -9,17 +9,16 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.harness import CLEAN, Answer, value_props
+from support.harness import CLEAN, build, manifest_of, value_props
 from support.http_receiver import receiving
 from support.s3_server import BUCKET, S3Server
 
 from value_props import database
 from value_props.database import parquet_rows
-from value_props.publish import out_path as published
+from value_props.publish import out_path
 from value_props.publish.bucket import Bucket
 from value_props.publish.places import CACHE, place_of
 
-RUN_DATE = "2020-12-01"
 USER = 7_301_954_468_201
 ROWS = {
     "prints.json": [
@@ -34,10 +33,6 @@ ROWS = {
     ],
     "pays.csv": [f"2020-11-11,12.50,{USER},point", f"2020-11-11,nothing,{USER},point"],
 }
-
-
-def build(out: str | Path, raw: str | Path, *arguments: str) -> Answer:
-    return value_props(*("build", "--raw", raw, "--out", out, "--run-date", RUN_DATE, *arguments))
 
 
 def with_user(folder: Path) -> Path:
@@ -84,8 +79,7 @@ def places(found: set[str]) -> set[str]:
 
 
 def report_of(out: str | Path, run_id: str) -> dict[str, Any]:
-    answer = value_props("report", run_id, "--out", out)
-    assert answer.returncode == 0, answer.text
+    answer = value_props("report", run_id, "--out", out, exit_code=0)
     found: dict[str, Any] = json.loads(answer.stdout)
     return found
 
@@ -103,13 +97,15 @@ def run_ids(out: Path) -> list[str]:
     return sorted(path.name for path in (out / "quality").iterdir())
 
 
-def test_a_forgotten_user_is_nowhere(tmp_path: Path) -> None:
+def test_a_forgotten_user_is_nowhere(published: Path, tmp_path: Path) -> None:
     raw, out = with_user(tmp_path / "raw"), tmp_path / "out"
     with receiving() as listener, pytest.MonkeyPatch.context() as patched:
         patched.setenv("VALUE_PROPS_WEBHOOK", listener.url)
         patched.setenv("VALUE_PROPS_NOTIFY_ON_WARN", "1")
-        answers = [build(out, raw, "--max-quarantine-rate", rate) for rate in ("0.5", "0.5", "0")]
-    assert [answer.returncode for answer in answers] == [0, 0, 1]
+        answers = [
+            build(out, "--max-quarantine-rate", rate, raw=raw, exit_code=code)
+            for rate, code in (("0.5", 0), ("0.5", 0), ("0", 1))
+        ]
     told = [answer.text for answer in answers] + [str(body) for *_, body in listener.requests]
     told += [path.read_text("utf-8") for path in (*out.rglob("run.log"), out / "metrics.prom")]
     assert len(told) >= 3 + 1 + 4
@@ -118,8 +114,7 @@ def test_a_forgotten_user_is_nowhere(tmp_path: Path) -> None:
     # That the search finds the user wherever one is kept.
     assert places(traces(out)) == {"runs", "quality", "parsed", "last_run"}
 
-    refused = value_props("forget", "--user", str(USER), "--out", out)
-    assert refused.returncode == 2
+    refused = value_props("forget", "--user", str(USER), "--out", out, exit_code=2)
     assert "prints.json: lines " in refused.text
     assert "taps.json: lines 52. " in refused.text
     assert "pays.csv: lines " in refused.text
@@ -127,12 +122,11 @@ def test_a_forgotten_user_is_nowhere(tmp_path: Path) -> None:
     assert len(list((out / "runs").iterdir())) == 2
 
     without_user(raw)
-    answer = value_props("forget", "--user", str(USER), "--out", out)
-    assert answer.returncode == 0, answer.text
+    answer = value_props("forget", "--user", str(USER), "--out", out, exit_code=0)
     assert "Removed older runs: 2;" in answer.text
     assert traces(out) == set()
-    assert value_props("verify", "--out", out).returncode == 0
-    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    value_props("verify", "--out", out, exit_code=0)
+    manifest = manifest_of(out)
     assert manifest["parameters"]["max_quarantine_rate"] == "0.500000000"
     assert [path.name for path in (out / "runs").iterdir()] == [manifest["run_id"]]
     # All runs are still told, with their counts.
@@ -143,31 +137,28 @@ def test_a_forgotten_user_is_nowhere(tmp_path: Path) -> None:
     listed = value_props("history", "--out", out).text
     assert "published to forget users; how many: 1" in listed
 
-    clean = tmp_path / "clean"
-    assert build(clean, CLEAN).returncode == 0
-    assert (clean / "final.csv").read_bytes() == (out / "final.csv").read_bytes()
-    assert build(out, raw).returncode == 0
+    assert (published / "final.csv").read_bytes() == (out / "final.csv").read_bytes()
+    build(out, raw=raw)
 
 
 def test_a_user_is_forgotten_where_nothing_is_published(tmp_path: Path) -> None:
     raw, out = with_user(tmp_path / "raw"), tmp_path / "out"
-    assert build(out, raw, "--max-quarantine-rate", "0").returncode == 1
+    build(out, "--max-quarantine-rate", "0", raw=raw, exit_code=1)
     assert places(traces(out)) == {"quality", "parsed", "last_run"}
-    assert value_props("forget", "--user", str(USER), "--out", out).returncode == 0
+    value_props("forget", "--user", str(USER), "--out", out, exit_code=0)
     assert traces(out) == set()
 
 
 def test_a_backfill_forgets_and_stays_a_backfill(tmp_path: Path) -> None:
     raw, out = with_user(tmp_path / "raw"), tmp_path / "out"
     span = ("--from", "2020-11-23", "--to", "2020-11-29")
-    answer = value_props(
+    value_props(
         *("backfill", *span, "--raw", raw, "--out", out),
         *("--max-quarantine-rate", "0.5", "--allow-incomplete"),
+        exit_code=0,
     )
-    assert answer.returncode == 0, answer.text
     without_user(raw)
-    answer = value_props("forget", "--user", str(USER), "--out", out)
-    assert answer.returncode == 0, answer.text
+    value_props("forget", "--user", str(USER), "--out", out, exit_code=0)
     assert (out / "prints" / "week=2020-11-23" / "prints.parquet").is_file()
     assert traces(out) == set()
 
@@ -180,11 +171,10 @@ def test_a_bucket_forgets_what_lies_in_it(
     raw, out = Bucket(f"s3://{BUCKET}/forget/raw"), f"s3://{BUCKET}/forget/out"
     files = with_user(tmp_path / "raw")
     raw.upload({path.name: path for path in files.iterdir()})
-    assert build(out, raw.address, "--max-quarantine-rate", "0.5").returncode == 0
+    build(out, "--max-quarantine-rate", "0.5", raw=raw.address)
     without_user(files)
     raw.upload({path.name: path for path in files.iterdir()})
-    answer = value_props("forget", "--user", str(USER), "--out", out)
-    assert answer.returncode == 0, answer.text
+    value_props("forget", "--user", str(USER), "--out", out, exit_code=0)
     copy = tmp_path / "copy"
     bucket = Bucket(out)
     for name, entry in bucket.entries().items():
@@ -200,19 +190,18 @@ def test_a_bucket_forgets_what_lies_in_it(
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "1 or 1=1", "9223372036854775808", "", "1.0"])
 def test_what_is_no_user_is_refused(tmp_path: Path, text: str) -> None:
-    answer = value_props("forget", "--user", text, "--out", tmp_path)
-    assert answer.returncode == 2
+    answer = value_props("forget", "--user", text, "--out", tmp_path, exit_code=2)
     assert "Parameter --user" in answer.text
 
 
 def test_raw_text_leaves_the_records_with_the_files_of_their_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(published, "RUNS_KEPT", 1)
+    monkeypatch.setattr(out_path, "RUNS_KEPT", 1)
     raw, out = with_user(tmp_path / "raw"), tmp_path / "out"
     with_text: list[list[bool]] = []
     for rate, code in (("0", 1), ("0", 1), ("0.5", 0), ("0.5", 0)):
-        assert build(out, raw, "--max-quarantine-rate", rate).returncode == code
+        build(out, "--max-quarantine-rate", rate, raw=raw, exit_code=code)
         reports = [report_of(out, run_id) for run_id in run_ids(out)]
         with_text.append([None not in samples_of(report) for report in reports])
         found = places(traces(out / "quality"))

@@ -11,14 +11,21 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from support.harness import CLEAN, ROOT, files_of_project, value_props
+from support.harness import (
+    CLEAN,
+    COMMAND,
+    ROOT,
+    RUN_DATE,
+    build,
+    files_of_project,
+    manifest_of,
+)
 
 from value_props.database import parquet_rows
 
 # A reader that looks for Hive partitions would find three columns in it.
 ODD = Path("user_id=7", "o'brien #1 100% [a]*", "value_prop=x")
-COMMAND = "from value_props.cli.program import main; main()"
-DBT = "from dbt.cli.main import cli; cli()"
+DBT = [sys.executable, "-c", "from dbt.cli.main import cli; cli()"]
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +41,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(project: Path, program: str, *arguments: str | Path) -> str:
+def run(project: Path, program: list[str], *arguments: str | Path) -> str:
     """Run a program with the package of the copy, and return what it printed."""
     answer = subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)],
+        [*program, *map(str, arguments)],
         cwd=project,
         env={**os.environ, "PYTHONPATH": str(project)},
         capture_output=True,
@@ -49,15 +56,13 @@ def run(project: Path, program: str, *arguments: str | Path) -> str:
     return answer.stdout
 
 
-def test_every_command_works_below_an_odd_folder(project: Path, tmp_path: Path) -> None:
-    plain, out = tmp_path / "plain", project.parent / "day=1" / "out"
-    answer = value_props("build", "--raw", CLEAN, "--out", plain, "--run-date", "2020-12-01")
-    assert answer.returncode == 0, answer.stderr
+def test_every_command_works_below_an_odd_folder(project: Path, published: Path) -> None:
+    out = project.parent / "day=1" / "out"
     # The second run reads what the first one kept, and its record.
     for _ in range(2):
-        run(project, COMMAND, "build", "--out", out, "--run-date", "2020-12-01")
+        run(project, COMMAND, "build", "--out", out, "--run-date", RUN_DATE)
         for name in ("final.csv", "final.parquet"):
-            assert (out / name).read_bytes() == (plain / name).read_bytes()
+            assert (out / name).read_bytes() == (published / name).read_bytes()
     runs = json.loads(run(project, COMMAND, "history", "--out", out, "--json"))
     assert [record["status"] for record in runs] == ["published", "published"]
     newer, older = (record["run_id"] for record in runs)
@@ -66,26 +71,25 @@ def test_every_command_works_below_an_odd_folder(project: Path, tmp_path: Path) 
     assert older in run(project, COMMAND, "verify", "--out", out)
     assert json.loads(run(project, COMMAND, "report", "--out", out))["run"]["run_id"] == newer
     backfill = project.parent / "prior_views=5"
-    span = ("--from", "2020-11-23", "--to", "2020-11-29", "--run-date", "2020-12-01")
+    span = ("--from", "2020-11-23", "--to", "2020-11-29", "--run-date", RUN_DATE)
     run(project, COMMAND, "backfill", *span, "--out", backfill)
     [week] = backfill.glob("prints/week=*/prints.parquet")
-    assert week.read_bytes() == (plain / "final.parquet").read_bytes()
+    assert week.read_bytes() == (published / "final.parquet").read_bytes()
     run(project, COMMAND, "load", "--to", project.parent / "store", "--out", out)
 
 
-def test_plain_dbt_gives_the_reference_below_an_odd_folder(project: Path, tmp_path: Path) -> None:
-    variables = json.dumps({"run_date": "2020-12-01"})
+def test_plain_dbt_gives_the_reference_below_an_odd_folder(
+    project: Path, published: Path, tmp_path: Path
+) -> None:
+    variables = json.dumps({"run_date": RUN_DATE})
     run(project, DBT, "build", "--vars", variables)
     run(project, DBT, "test", "--vars", variables)
     here = tmp_path / "dev.duckdb"
     shutil.copyfile(project / "data" / "dev.duckdb", here)
-    answer = value_props(
-        "build", "--raw", CLEAN, "--out", tmp_path / "out", "--run-date", "2020-12-01"
-    )
-    assert answer.returncode == 0, answer.stderr
-    expected = tmp_path / "out" / "final.parquet"
     with duckdb.connect(str(here), read_only=True) as connection:
-        query = f"from marts.fct_prints except all from {parquet_rows([expected])}"
+        query = (
+            f"from marts.fct_prints except all from {parquet_rows([published / 'final.parquet'])}"
+        )
         assert connection.execute(query).fetchall() == []
         [(rows,)] = connection.execute("select count(*) from marts.fct_prints").fetchall()
     assert rows > 0
@@ -95,8 +99,7 @@ def test_plain_dbt_gives_the_reference_below_an_odd_folder(project: Path, tmp_pa
 def test_an_out_path_that_duckdb_cannot_open_is_refused_in_a_sentence(
     tmp_path: Path, sign: str
 ) -> None:
-    answer = value_props("build", "--raw", CLEAN, "--out", tmp_path / f"what{sign}")
-    assert answer.returncode == 2
+    answer = build(tmp_path / f"what{sign}", exit_code=2)
     assert f"DuckDB can open no database below a folder with a {sign} in its name" in answer.text
     assert list(tmp_path.iterdir()) == []
 
@@ -114,9 +117,6 @@ def test_raw_files_may_have_any_name(tmp_path: Path) -> None:
     ):
         shutil.copyfile(CLEAN / source, raw / name)
         (decoy / name).write_text("{\n", encoding="utf-8")
-    answer = value_props("build", "--raw", raw, "--out", out, "--run-date", "2020-12-01")
-    assert answer.returncode == 0, answer.stderr
-    again = value_props("build", "--raw", raw, "--out", out, "--run-date", "2020-12-01")
-    assert again.returncode == 0, again.stderr
-    inputs = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["inputs"]
-    assert sum(row["rows_quarantined"] for row in inputs) == 0
+    for _ in range(2):
+        build(out, raw=raw)
+    assert sum(row["rows_quarantined"] for row in manifest_of(out)["inputs"]) == 0

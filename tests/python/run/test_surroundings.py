@@ -7,20 +7,28 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from support.harness import CLEAN, ROOT, sha256, value_props
+from support.harness import (
+    CLEAN,
+    COMMAND,
+    ROOT,
+    RUN_DATE,
+    build,
+    manifest_of,
+    sha256,
+    value_props,
+)
 
 from value_props.errors import ExitCode, ValuePropsError, user_error_of
 from value_props.parameters import find_project, folder_of, switch_of
 from value_props.record.facts import NodeOutcome
 from value_props.run.dbt import Dbt
+from value_props.run.versions import git_commit
 
-COMMAND = [sys.executable, "-c", "from value_props.cli.program import main; main()"]
 FINAL_CSV = "final.csv"
 
 
@@ -37,17 +45,8 @@ def run(
     )
 
 
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The sha256 of the final.csv of the clean fixture."""
-    out = tmp_path_factory.mktemp("expected")
-    answer = value_props("build", "--raw", CLEAN, "--out", out, "--run-date", "2020-12-01")
-    assert answer.returncode == 0, answer.stderr
-    return sha256(out / FINAL_CSV)
-
-
 def test_no_variable_of_dbt_changes_what_a_run_builds_and_tests(
-    tmp_path: Path, expected: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = {
         "DBT_RESOURCE_TYPES": "model seed snapshot",
@@ -62,11 +61,9 @@ def test_no_variable_of_dbt_changes_what_a_run_builds_and_tests(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     out = tmp_path / "out"
-    answer = value_props("build", "--raw", CLEAN, "--out", out, "--run-date", "2020-12-01")
-    assert answer.returncode == 0, answer.stderr
-    assert sha256(out / FINAL_CSV) == expected
-    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
-    assert sum(manifest["tests"].values()) >= 35
+    build(out)
+    assert sha256(out / FINAL_CSV) == sha256(published / FINAL_CSV)
+    assert sum(manifest_of(out)["tests"].values()) >= 35
     assert not (tmp_path / "elsewhere").exists()
     assert {name: os.environ[name] for name in variables} == variables
 
@@ -74,14 +71,13 @@ def test_no_variable_of_dbt_changes_what_a_run_builds_and_tests(
 def test_a_run_without_all_of_its_tests_is_not_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build = Dbt.build
+    run_dbt = Dbt.build
 
     def without_tests(dbt: Dbt, options: tuple[str, ...], on_event: object) -> list[NodeOutcome]:
-        return build(dbt, (*options, "--exclude-resource-type", "test"), on_event)  # type: ignore[arg-type]
+        return run_dbt(dbt, (*options, "--exclude-resource-type", "test"), on_event)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Dbt, "build", without_tests)
-    answer = value_props("build", "--raw", CLEAN, "--out", tmp_path, "--run-date", "2020-12-01")
-    assert answer.returncode == 2
+    answer = build(tmp_path, exit_code=2)
     assert re.search(
         r"dbt left out \d+ of its models and tests: assert_clicks_match_taps", answer.text
     )
@@ -112,8 +108,7 @@ def test_a_switch_that_is_neither_on_nor_off_stops_the_run(
 ) -> None:
     command, flag = arguments
     where = ("--out", tmp_path) if command == "build" else ()
-    answer = value_props(command, "--raw", CLEAN, *where, flag)
-    assert answer.returncode == 2
+    answer = value_props(command, "--raw", CLEAN, *where, flag, exit_code=2)
     name, _, value = flag.partition("=")
     assert (
         f"Parameter {name}: '{value}' is not allowed. Allowed is 1, true, yes or on" in answer.text
@@ -124,35 +119,27 @@ def test_a_receiver_switch_that_cannot_be_read_stops_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VALUE_PROPS_NOTIFY_ON_WARN", "perhaps")
-    answer = value_props("build", "--raw", CLEAN, "--out", tmp_path)
-    assert answer.returncode == 2
+    answer = build(tmp_path, exit_code=2)
     assert "VALUE_PROPS_NOTIFY_ON_WARN: 'perhaps' is not allowed" in answer.text
 
 
-def test_relative_paths_are_those_of_the_current_folder(tmp_path: Path, expected: str) -> None:
-    shutil.copytree(CLEAN, tmp_path / "raw")
+@pytest.mark.usefixtures("raw")
+def test_relative_paths_are_those_of_the_current_folder(tmp_path: Path, published: Path) -> None:
     before = set(ROOT.iterdir())
     answer = run(
         *("build", "--raw", "raw", "--out", "res", "--temp-dir", "tmp"),
-        *("--run-date", "2020-12-01"),
+        *("--run-date", RUN_DATE),
         cwd=tmp_path,
     )
     assert answer.returncode == 0, answer.stderr.decode()
-    assert sha256(tmp_path / "res" / FINAL_CSV) == expected
+    assert sha256(tmp_path / "res" / FINAL_CSV) == sha256(published / FINAL_CSV)
     assert (tmp_path / "res" / ".cache" / "dbt").is_dir()
     assert set(ROOT.iterdir()) == before
 
 
 def test_a_tilde_is_the_home_folder(tmp_path: Path) -> None:
-    answer = run(
-        "sample",
-        "--scale",
-        "0.001",
-        "--out",
-        "~/pub",
-        cwd=tmp_path,
-        variables={"HOME": str(tmp_path)},
-    )
+    sample = ("sample", "--scale", "0.001", "--out", "~/pub")
+    answer = run(*sample, cwd=tmp_path, variables={"HOME": str(tmp_path)})
     assert answer.returncode == 0, answer.stderr.decode()
     assert (tmp_path / "pub" / "prints.json").is_file()
     assert not (tmp_path / "~").exists()
@@ -194,14 +181,13 @@ def test_files_are_utf_8_in_any_locale(tmp_path: Path, latin_1: dict[str, str]) 
         prints.writelines(line % name for name in ("préstamo", "贷款", "\u202e"))
     for output in ("", "ascii", "latin-1"):
         variables = {**latin_1, **({"PYTHONIOENCODING": output} if output else {})}
-        answer = run(
-            "build", "--raw", raw, "--out", out, "--run-date", "2020-12-01", variables=variables
-        )
+        given = ("--raw", raw, "--out", out, "--run-date", RUN_DATE)
+        answer = run("build", *given, variables=variables)
         assert answer.returncode == 0, answer.stderr
         final = (out / FINAL_CSV).read_text(encoding="utf-8")
         assert "préstamo" in final
         assert "贷款" in final
-        manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+        manifest = manifest_of(out)
         assert manifest["raw_path"] == str(raw)
         assert any("贷款" in warning for warning in manifest["warnings"])
         assert "贷款" in (out / "report.html").read_text(encoding="utf-8")
@@ -215,15 +201,13 @@ def test_files_are_utf_8_in_any_locale(tmp_path: Path, latin_1: dict[str, str]) 
 
 
 def test_a_run_that_closes_its_files_to_others_says_so(tmp_path: Path) -> None:
-    given = ("build", "--raw", CLEAN, "--out", tmp_path / "out", "--run-date", "2020-12-01")
     umask = os.umask(0o077)
     try:
-        answer = value_props(*given)
+        answer = build(tmp_path)
     finally:
         os.umask(umask)
-    assert answer.returncode == 0, answer.stderr
     assert "Only the user of this run can read the files" in answer.stdout
-    assert "Only the user" not in value_props(*given).stdout
+    assert "Only the user" not in build(tmp_path).stdout
 
 
 def test_make_names_a_python_that_it_cannot_use(tmp_path: Path) -> None:
@@ -254,8 +238,6 @@ def test_make_names_a_python_that_it_cannot_use(tmp_path: Path) -> None:
 
 def test_the_system_refuses_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
-    out.mkdir()
-
     system_open = os.open
 
     def refused(path: str | Path, *options: int) -> int:
@@ -264,8 +246,7 @@ def test_the_system_refuses_in_a_sentence(tmp_path: Path, monkeypatch: pytest.Mo
         return system_open(path, *options)
 
     monkeypatch.setattr("value_props.publish.lock.os.open", refused)
-    answer = value_props("build", "--raw", CLEAN, "--out", out)
-    assert answer.returncode == 2
+    answer = build(out, exit_code=2)
     assert f"Path {out / '.lock'}: permission denied: {out} belongs to the user " in answer.text
     assert "and this process runs as " in answer.text
     assert "Run as its owner, or have the owner grant the right." in answer.text
@@ -289,10 +270,8 @@ def test_every_refusal_of_the_system_has_a_remedy(error: OSError, remedy: str) -
 
 
 def test_a_repository_that_git_refuses_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from value_props.run.versions import git_commit
-
     (tmp_path / ".git").mkdir()
     assert git_commit(tmp_path) is None
     assert "git tells no commit: fatal: " in caplog.text
@@ -301,8 +280,6 @@ def test_a_repository_that_git_refuses_is_told(
 def test_the_project_is_the_one_of_the_package_and_of_its_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from value_props import parameters as project
-
     # That of the package comes before the one that the user is in.
     (tmp_path / "other" / "value_props").mkdir(parents=True)
     shutil.copyfile(ROOT / "dbt_project.yml", tmp_path / "other" / "dbt_project.yml")
@@ -311,9 +288,8 @@ def test_the_project_is_the_one_of_the_package_and_of_its_version(
     monkeypatch.chdir(tmp_path)
     assert find_project() == ROOT
     # As if the package were installed by copy.
-    monkeypatch.setattr(
-        project, "__file__", str(tmp_path / "site-packages/value_props/parameters.py")
-    )
+    installed = str(tmp_path / "site-packages/value_props/parameters.py")
+    monkeypatch.setattr("value_props.parameters.__file__", installed)
     with pytest.raises(ValuePropsError, match=r"no dbt_project\.yml here"):
         find_project()
     (tmp_path / "dbt_project.yml").write_text("version: 9.9.9\n", encoding="utf-8")

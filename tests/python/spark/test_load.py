@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,9 +184,7 @@ def test_load_parses_as_a_build_does_and_tells_what_it_did(tmp_path: Path) -> No
     assert caught.value.exit_code == ExitCode.LOCKED
 
 
-def test_a_raw_file_that_stops_a_build_stops_a_load(tmp_path: Path) -> None:
-    raw = tmp_path / "raw"
-    shutil.copytree(CLEAN, raw)
+def test_a_raw_file_that_stops_a_build_stops_a_load(raw: Path, tmp_path: Path) -> None:
     (raw / "pays.csv").write_text("pay_date,total\n", encoding="utf-8")
     request = folder_request(raw, tmp_path / "out")
     with pytest.raises(ValuePropsError, match="lacks the column user_id"):

@@ -64,7 +64,7 @@ def delivery(tmp_path_factory: pytest.TempPathFactory) -> Delivery:
         for event in [{"position": 0, "value_prop": text}]
     ]
     case.files["prints_strange.json"] = "\n".join(strange).encode()
-    pipeline.write(case)
+    pipeline.write(case.files)
     paths = {"--raw": pipeline.raw_path, "--out": folder / "out", "--to": folder / "store"}
     # It takes as long as the builds below, and needs nothing of them.
     load = subprocess.Popen(

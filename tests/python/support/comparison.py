@@ -16,7 +16,7 @@ from value_props.errors import ExitCode, ValuePropsError
 
 def compare(pipeline: Pipeline, case: RawCase, *, in_every_way: bool = True) -> None:
     """Run both on the case and expect the same of them, to the row."""
-    pipeline.write(case)
+    pipeline.write(case.files)
     expected = outcome_of(case, pipeline.raw_path)
     if expected is None:
         with pytest.raises(ValuePropsError) as error:

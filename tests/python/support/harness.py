@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
-from support.raw_data import RawCase
+from support.raw_files import write_files
 from support.reference import MART_COLUMNS, Parameters
 
 from value_props import database
@@ -35,6 +38,8 @@ ROOT = Path(__file__).resolve().parents[3]
 CLEAN, DIRTY = (ROOT / "tests" / "fixtures" / name for name in ("clean", "dirty"))
 # A day on which the last week of the fixtures is over.
 RUN_DATE = "2020-12-01"
+# The command, as the first words of a process of its own.
+COMMAND = [sys.executable, "-c", "from value_props.cli.program import main; main()"]
 
 
 def free_port() -> int:
@@ -52,6 +57,11 @@ def files_of_project(*patterns: str) -> list[Path]:
         check=True,
     )
     return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def clean_files() -> dict[str, bytes]:
+    """The raw files of the clean fixture, by name."""
+    return {path.name: path.read_bytes() for path in CLEAN.iterdir()}
 
 
 def folder_request(raw: Path, out: Path, **parameters: str) -> Request:
@@ -79,8 +89,13 @@ def begun(run_id: str) -> Begun:
     return Begun(run_id, "2020-12-01T00:00:00Z", "it's raw", parameters, None, {"duckdb": "2.0.0"})
 
 
-def value_props(*arguments: str | Path) -> Answer:
-    """Run the command in this process, which spares it most of its start."""
+def value_props(*arguments: str | Path, exit_code: int | None = None) -> Answer:
+    """Run the command in this process, which spares it most of its start.
+
+    Args:
+        arguments: of the command.
+        exit_code: that it has to end with; None allows any.
+    """
     stdout, stderr = io.StringIO(), io.StringIO()
     with (
         pytest.MonkeyPatch.context() as patched,
@@ -93,7 +108,36 @@ def value_props(*arguments: str | Path) -> Answer:
         patched.setattr(cli, "start_in_utf_8", lambda: None)
         with pytest.raises(SystemExit) as ended:
             cli.main()
-    return Answer(int(ended.value.code or 0), stdout.getvalue(), stderr.getvalue())
+    answer = Answer(int(ended.value.code or 0), stdout.getvalue(), stderr.getvalue())
+    assert exit_code in (None, answer.returncode), answer.text
+    return answer
+
+
+def build(
+    out: str | Path, *arguments: str | Path, raw: str | Path = CLEAN, exit_code: int = 0
+) -> Answer:
+    """Build into an out path, and expect an exit code."""
+    given = ("--raw", raw, "--out", out, "--run-date", RUN_DATE)
+    return value_props("build", *given, *arguments, exit_code=exit_code)
+
+
+def history_of(out: str | Path) -> list[dict[str, Any]]:
+    """What `value-props history` tells of the runs in an out path, the newest first."""
+    answer = value_props("history", "--out", out, "--json", exit_code=0)
+    runs: list[dict[str, Any]] = json.loads(answer.stdout)
+    return runs
+
+
+def manifest_of(out: Path) -> dict[str, Any]:
+    """The manifest of the run that is published."""
+    found: dict[str, Any] = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    return found
+
+
+def published_rows(out: Path, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query on the database that is published."""
+    with duckdb.connect(str(out / "value_props.duckdb"), read_only=True) as connection:
+        return connection.execute(query).fetchall()
 
 
 @dataclass
@@ -114,10 +158,10 @@ class Pipeline:
         self.dbt = Dbt(ROOT, self.database, self.folder / "target", {})
         self.dbt.parse()
 
-    def write(self, case: RawCase) -> None:
+    def write(self, files: Mapping[str, bytes]) -> None:
         """Replace the raw files."""
         shutil.rmtree(self.raw_path)
-        case.write(self.raw_path)
+        write_files(self.raw_path, files)
 
     def run(
         self, dbt_vars: dict[str, str], options: tuple[str, ...] = MODELS_ONLY

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
 from random import Random
 from typing import TypeVar
 
@@ -38,14 +37,6 @@ class RawCase:
 
     files: dict[str, bytes]
     parameters: Parameters
-
-    def write(self, folder: Path) -> None:
-        """Write the files into a folder, which is made where it does not exist."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in self.files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
 
 
 @dataclass(frozen=True)

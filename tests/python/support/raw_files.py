@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 
 from support.reference import SOURCES
@@ -64,6 +66,15 @@ IGNORED_FILES = {
     "prints/prints.json": b"{}\n",
     "archive/pays.csv": b"total\n",
 }
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a folder, which is made where it does not exist."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def layout_of(code: int) -> Random | None:

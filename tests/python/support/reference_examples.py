@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from support.raw_data import RawCase
+from support.raw_files import write_files
 from support.reference import Outcome, Parameters, compute
 
 HEADER = "pay_date,total,user_id,value_prop\n"
@@ -34,7 +34,7 @@ def run(
     for source, name in (("prints", "prints.json"), ("taps", "taps.json"), ("pays", "pays.csv")):
         if not any(given_name.startswith(source) for given_name in contents):
             contents[name] = b""
-    RawCase(contents, parameters).write(folder)
+    write_files(folder, contents)
     return compute(folder, parameters)
 
 

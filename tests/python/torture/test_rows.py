@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-import pytest
 from support.attacks import dose, draw, record
 from support.comparison import compare
 from support.harness import ROOT, Pipeline
@@ -19,11 +18,6 @@ from support.raw_data import RawCase, big_case
 CASES = dose(1, 34)
 ROWS = dose(2_000, 14_000)
 RUNS = dose(3_000, 150_000)
-
-
-@pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    return Pipeline(tmp_path_factory.mktemp("rows"))
 
 
 def spoilt(case: RawCase, random: Random) -> RawCase:
