@@ -7,13 +7,14 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import obstore
 import pytest
 from obstore.exceptions import BaseError
+from support.http_receiver import receiving
 from support.s3_server import BUCKET, SECRET, S3Server
 
 from value_props.errors import ExitCode, ValuePropsError
@@ -320,28 +321,23 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The keys that a store lists, whatever it is asked; a real one may refuse such keys."""
     keys: list[str] = []
 
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            items = "".join(
-                f"<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
-                "<ETag>1</ETag><Size>0</Size></Contents>"
-                for key in keys
-            )
-            body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{items}</ListBucketResult>"
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(body.encode())
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        items = "".join(
+            f"<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+            "<ETag>1</ETag><Size>0</Size></Contents>"
+            for key in keys
+        )
+        body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{items}</ListBucketResult>"
+        request.send_response(200)
+        request.end_headers()
+        request.wfile.write(body.encode())
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as store:
-        threading.Thread(target=store.serve_forever, daemon=True).start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{store.server_port}")
+    with receiving() as store:
+        store.answer = answer
+        monkeypatch.setenv("AWS_ENDPOINT_URL", store.url)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "x")
         yield keys
-        store.shutdown()
 
 
 @pytest.mark.parametrize("key", ["raw//a.json", "raw/deeper//a.json", "raw/./a.json"])

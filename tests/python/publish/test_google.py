@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from support.harness import CLEAN, free_port, value_props
+from support.harness import CLEAN, RUN_DATE, free_port, value_props
 
 from value_props.publish.bucket import PART_BYTES, Bucket, mirror
 from value_props.publish.places import CACHE, place_of
@@ -30,15 +30,9 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     [program] = Path(str(importlib.resources.files(PACKAGE))).rglob("bin/fake-gcs-server-*")
     host = f"127.0.0.1:{free_port()}"
     command = [
-        *(str(program), "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1"),
-        *(
-            "-port",
-            host.rpartition(":")[2],
-            "-public-host",
-            host,
-            "-external-url",
-            f"http://{host}",
-        ),
+        *(str(program), "-backend=memory", "-scheme=http", "-host=127.0.0.1"),
+        *(f"-port={host.rpartition(':')[2]}", f"-public-host={host}"),
+        f"-external-url=http://{host}",
     ]
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", host)
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
@@ -94,8 +88,7 @@ def test_a_build_reads_it(store: str, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
     for path in CLEAN.iterdir():
         put(store, f"raw/{path.name}", path.read_bytes())
-    answer = value_props("check", "--raw", "gs://lake/raw", "--run-date", "2020-12-01")
-    assert answer.returncode == 0, answer.text
+    value_props("check", "--raw", "gs://lake/raw", "--run-date", RUN_DATE, exit_code=0)
     mirrored = place_of("gs://lake/raw", "raw").folder
     for path in CLEAN.iterdir():
         assert (mirrored / path.name).read_bytes() == path.read_bytes()

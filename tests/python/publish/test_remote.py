@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,44 @@ def wait_for_the_lock() -> None:
     threading.Event().wait(0.35)
 
 
+def intercept(
+    monkeypatch: pytest.MonkeyPatch, judge: Callable[[int, Callable[[], Any]], Any]
+) -> Iterator[int]:
+    """Hand each request that writes to a function: its number from 0, and a call that sends it.
+
+    Returns:
+        The numbers that are left.
+    """
+    numbers, lock = count(), threading.Lock()
+
+    def intercepted(request: Callable[..., Any]) -> Callable[..., Any]:
+        def stand_in(*arguments: Any, **options: Any) -> Any:
+            with lock:
+                number = next(numbers)
+            return judge(number, partial(request, *arguments, **options))
+
+        return stand_in
+
+    for name in ("put", "delete"):
+        monkeypatch.setattr(obstore, name, intercepted(getattr(obstore, name)))
+    return numbers
+
+
+def killed(wanted: int, number: int, send: Callable[[], Any]) -> Any:
+    """A process that is gone sends nothing more."""
+    if number >= wanted:
+        raise KilledError
+    return send()
+
+
+def unheard(wanted: int, error: BaseException, number: int, send: Callable[[], Any]) -> Any:
+    """The request arrives, and its answer does not."""
+    answer = send()
+    if number == wanted:
+        raise error
+    return answer
+
+
 def test_a_run_on_another_machine_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
     for number in range(1, 8):
         publish(tmp_path / str(number % 2), "twice", f"run_{number}")
@@ -55,28 +94,8 @@ def test_a_kill_at_any_request_shows_the_files_of_one_run(
     for wanted in count():
         prefix = f"killed_{wanted}"
         publish(tmp_path / prefix / "a", prefix, "1")
-        numbers = count()
-        lock = threading.Lock()
-
-        def counted(
-            request: Callable[..., Any],
-            numbers: Iterator[int] = numbers,
-            lock: threading.Lock = lock,
-            wanted: int = wanted,
-        ) -> Callable[..., Any]:
-            def stand_in(*arguments: Any, **options: Any) -> Any:
-                with lock:
-                    number = next(numbers)
-                # A process that is gone sends nothing more.
-                if number >= wanted:
-                    raise KilledError
-                return request(*arguments, **options)
-
-            return stand_in
-
         with monkeypatch.context() as patched:
-            for name in ("put", "delete"):
-                patched.setattr(obstore, name, counted(getattr(obstore, name)))
+            numbers = intercept(patched, partial(killed, wanted))
             with suppress(KilledError):
                 publish(tmp_path / prefix / "a", prefix, "2")
             is_killed = next(numbers) > wanted
@@ -106,22 +125,8 @@ def test_what_is_not_heard_of_any_request_leaves_the_files_of_one_run(
     for wanted in count():
         prefix = f"unheard_{type(error).__name__}_{wanted}"
         publish(tmp_path / prefix / "a", prefix, "1")
-        numbers = count()
-
-        def unheard(
-            request: Callable[..., Any], numbers: Iterator[int] = numbers, wanted: int = wanted
-        ) -> Callable[..., Any]:
-            def stand_in(*arguments: Any, **options: Any) -> Any:
-                answer = request(*arguments, **options)
-                if next(numbers) == wanted:
-                    raise error
-                return answer
-
-            return stand_in
-
         with monkeypatch.context() as patched:
-            for name in ("put", "delete"):
-                patched.setattr(obstore, name, unheard(getattr(obstore, name)))
+            numbers = intercept(patched, partial(unheard, wanted, error))
             with suppress(KeyboardInterrupt, ValuePropsError):
                 publish(tmp_path / prefix / "a", prefix, "2")
             is_over = next(numbers) <= wanted
