@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import duckdb
 from support.command_process import Started
-from support.harness import CLEAN, ROOT, sha256, value_props
+from support.harness import CLEAN, ROOT, manifest_of, published_rows, sha256, value_props
 
 from value_props.publish.out_path import edition_at
 
@@ -65,7 +65,7 @@ def assert_whole(out: Path) -> dict[str, Any]:
     Returns:
         The manifest.
     """
-    manifest: dict[str, Any] = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    manifest = manifest_of(out)
     for output in manifest["outputs"]:
         assert sha256(out / output["name"]) == output["sha256"], output["name"]
     edition = edition_at(out)
@@ -73,22 +73,40 @@ def assert_whole(out: Path) -> dict[str, Any]:
     assert {path.name for path in out.iterdir() if path.is_symlink()} == {
         "current", *edition.stable_names
     }  # fmt: skip
-    with duckdb.connect(str(out / "value_props.duckdb"), read_only=True) as connection:
-        [(rows,)] = connection.execute("select count(*) from marts.fct_prints").fetchall()
+    [(rows,)] = published_rows(out, "select count(*) from marts.fct_prints")
     assert rows == manifest["rows_in_mart"]
     return manifest
 
 
 def assert_recorded_once(out: Path, started: set[str]) -> None:
     """That each run that began is told once by the history."""
-    answer = value_props("history", "--out", out, "--limit", "100000", "--json")
-    assert answer.returncode == 0, answer.text
+    answer = value_props("history", "--out", out, "--limit", "100000", "--json", exit_code=0)
     told = [run["run_id"] for run in json.loads(answer.stdout)]
     assert len(told) == len(set(told))
     assert started <= set(told), started - set(told)
 
 
-def run_to_its_end(output: Path, *arguments: str | Path, **options: Any) -> tuple[int, str]:
-    """Run the command to its end: its exit code, and what it said."""
-    started = Started(arguments, output, **options)
-    return started.wait(), started.said
+def run_to_its_end(*arguments: str | Path, **options: Any) -> tuple[int, str]:
+    """Run the command to its end, with options of `Started`: its exit code, and what it said."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = Started(arguments, Path(folder) / "said", **options)
+        return started.wait(), started.said
+
+
+def attempt(out: Path, raw: Path, *arguments: str, **options: Any) -> tuple[int, str]:
+    """Build, whatever becomes of it: the exit code, and what the run said."""
+    command = ("build", "--raw", raw, "--out", out, *RUN_DATE, "--make-current")
+    return run_to_its_end(*command, *arguments, **options)
+
+
+def build_whole(out: Path, raw: Path, *arguments: str, **options: Any) -> dict[str, Any]:
+    """Build, and expect that readers find the files of this run.
+
+    Returns:
+        The manifest.
+    """
+    code, said = attempt(out, raw, *arguments, **options)
+    assert code == 0, said
+    manifest = assert_whole(out)
+    assert manifest["raw_path"] == str(raw)
+    return manifest

@@ -1,9 +1,8 @@
-"""A full disk, a failing write, odd names, clocks and surroundings: whole, or told."""
+"""A full disk, a failing write, a missing right: what is published stays whole, or is told."""
 
 from __future__ import annotations
 
 import ctypes
-import gzip
 import os
 import re
 import resource
@@ -12,12 +11,10 @@ import signal
 import subprocess
 import threading
 import time
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from random import Random
 
 import pytest
 from support.attacks import (
@@ -25,19 +22,18 @@ from support.attacks import (
     assert_recorded_once,
     assert_told,
     assert_whole,
+    attempt,
+    build_whole,
     dose,
     draw,
     record,
-    run_to_its_end,
     variant,
 )
 from support.command_process import Started
-from support.harness import CLEAN, sha256
+from support.harness import sha256
 
 FULL_DISKS = dose(3, 20)
 FAILED_CALLS = dose(3, 30)
-SMALL_FILES = dose(300, 10_000)
-HUGE_MB = dose(20, 300)
 # System calls that write, and that a disk may refuse.
 WRITES = "write,pwrite64,fsync,ftruncate,rename,renameat,renameat2,mkdir,openat"
 
@@ -46,18 +42,8 @@ WRITES = "write,pwrite64,fsync,ftruncate,rename,renameat,renameat2,mkdir,openat"
 def published(tmp_path: Path) -> Path:
     """An out path with a published run of other raw files than the next run reads."""
     out = tmp_path / "disk" / "out"
-    code, said = run_to_its_end(
-        tmp_path / "said", "build", "--raw", variant(tmp_path / "raw_0", 0), "--out", out, *RUN_DATE
-    )
-    assert code == 0, said
+    build_whole(out, variant(tmp_path / "raw_0", 0))
     return out
-
-
-def build(out: Path, raw: Path, *arguments: str, **options: object) -> tuple[int, str]:
-    command = ("build", "--make-current", *RUN_DATE, *arguments)
-    return run_to_its_end(
-        out.parent.parent / "said", *command, f"--raw={raw}", f"--out={out}", **options
-    )
 
 
 def limit_file_size(size: int) -> None:
@@ -71,14 +57,13 @@ def test_no_file_may_grow_any_further(published: Path, tmp_path: Path) -> None:
     # The largest file of a run has some megabytes.
     for _ in range(FULL_DISKS):
         size = int(10 ** random.uniform(2, 6.9))
-        code, said = build(published, raw, prepare=partial(limit_file_size, size))
+        code, said = attempt(published, raw, prepare=partial(limit_file_size, size))
         assert_told(code, said)
         assert_whole(published)
         ended[code] = ended.get(code, 0) + 1
         if code != 0:
             assert sha256(published / "final.csv") == before, (size, said)
-            code, said = build(published, raw)
-            assert code == 0, said
+            build_whole(published, raw)
         before = sha256(published / "final.csv")
         raw = variant(tmp_path / f"raw_{len(ended)}_{size}", size)
     record("file size", **{f"exit {code}": count for code, count in ended.items()})
@@ -114,7 +99,7 @@ def test_a_disk_that_is_full_at_any_time(published: Path, tmp_path: Path) -> Non
             room = random.randrange(0, 16_000) << 10
             filling = threading.Timer(random.random() * 7, fill, (folder, room))
             filling.start()
-            code, said = build(published, raw)
+            code, said = attempt(published, raw)
             filling.join()
             assert_told(code, said)
             assert_whole(published)
@@ -122,9 +107,7 @@ def test_a_disk_that_is_full_at_any_time(published: Path, tmp_path: Path) -> Non
             if code != 0:
                 assert sha256(published / "final.csv") == before
             (folder / "ballast").unlink(missing_ok=True)
-            code, said = build(published, raw)
-            assert code == 0, said
-            assert_whole(published)
+            build_whole(published, raw)
     record("full disk", **{f"exit {code}": count for code, count in ended.items()})
 
 
@@ -191,120 +174,9 @@ def test_any_system_call_that_writes_may_fail(published: Path, tmp_path: Path) -
             assert sha256(published / "final.csv") == before, case
         end = "aborted in DuckDB" if is_aborted else f"exit {code}"
         ended[end] = ended.get(end, 0) + 1
-        code, said = build(published, raw)
-        assert code == 0, (case, said)
-        assert_whole(published)
+        build_whole(published, raw)
     assert_recorded_once(published, set())
     record("system calls", calls=counts, **ended)
-
-
-ODD_NAMES = [
-    "a space",
-    "o'brien",
-    'say "so"',
-    "100%",
-    "%s%d",
-    "[ab]*",
-    "{a,b}",
-    "user_id=7",
-    "~",
-    "~root",
-    "$HOME",
-    "$(touch canary)",
-    "`touch canary`",
-    "a;b&c|d",
-    "back\\slash",
-    "new\nline",
-    "tab\there",
-    "#hash",
-    "-rf",
-    "a:b",
-    "n" * 200,
-    unicodedata.normalize("NFC", "é中😀"),
-    unicodedata.normalize("NFD", "é"),
-    "\u202eright to left",
-    " ends in a space ",
-    "...",
-    "data.duckdb",
-]
-
-
-def test_folders_may_have_any_name(tmp_path: Path) -> None:
-    random = draw("names")
-    names = random.sample(ODD_NAMES, dose(2, len(ODD_NAMES)))
-    expected = set()
-    for name in names:
-        folder = tmp_path / name
-        # DuckDB takes a backslash for the end of a folder's name, so such an out path is refused.
-        raw, out = folder / "raw" / name, tmp_path / "out" / name.replace("\\", "")
-        shutil.copytree(CLEAN, raw)
-        code, said = run_to_its_end(
-            tmp_path / "said", "build", "--raw", raw, "--out", out, *RUN_DATE
-        )
-        assert code == 0, (name, said)
-        assert_whole(out)
-        expected.add(sha256(out / "final.csv"))
-        for command in ("verify", "history"):
-            assert run_to_its_end(tmp_path / "said", command, "--out", out)[0] == 0, name
-    assert len(expected) == 1
-    assert not list(tmp_path.rglob("canary"))
-    assert not (Path.cwd() / "canary").exists()
-    record("names", tried=len(names))
-
-
-def test_surroundings_do_not_change_the_bytes(tmp_path: Path) -> None:
-    random = draw("surroundings")
-    found = set()
-    for number in range(dose(2, 12)):
-        environment = {
-            "TZ": random.choice(
-                ["Pacific/Kiritimati", "America/St_Johns", "UTC", "Asia/Kathmandu"]
-            ),
-            "LC_ALL": random.choice(["C", "C.UTF-8", "POSIX", "tr_TR.UTF-8", "de_DE"]),
-            "HOME": random.choice(["", str(tmp_path / "nowhere"), "/dev/null"]),
-            "PYTHONHASHSEED": str(random.randrange(1000)),
-        }
-        out = tmp_path / f"out_{number}"
-        code, said = run_to_its_end(
-            *(tmp_path / "said", "build", "--raw", CLEAN, "--out", out, *RUN_DATE),
-            environment=environment,
-            prepare=partial(os.umask, random.choice([0o000, 0o022, 0o077, 0o177 & 0o077])),
-        )
-        assert code == 0, (environment, said)
-        assert_whole(out)
-        found.add((sha256(out / "final.csv"), sha256(out / "final.parquet")))
-    assert len(found) == 1
-    record("surroundings", tried=dose(2, 12))
-
-
-def set_clock(seconds: float) -> None:
-    """Have the clock of this process show another time: what names a run, and what it notes."""
-    import datetime
-
-    real = datetime.datetime
-
-    class Clock(real):  # type: ignore[misc, valid-type]
-        @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
-            return real.now(tz) + datetime.timedelta(seconds=seconds)
-
-    datetime.datetime = Clock  # type: ignore[misc]
-
-
-def test_a_clock_that_goes_back_loses_no_run(tmp_path: Path) -> None:
-    out = tmp_path / "disk" / "out"
-    manifests = []
-    for number, years in enumerate((0, -10, 0, 5, 0)):
-        raw = variant(tmp_path / f"raw_{number}", number)
-        code, said = build(out, raw, prepare=partial(set_clock, years * 365 * 86400))
-        assert code == 0, said
-        manifests.append(assert_whole(out))
-        assert manifests[-1]["raw_path"] == str(raw)
-    code, said = run_to_its_end(tmp_path / "said", "rollback", "--out", out)
-    assert code == 0, said
-    assert assert_whole(out)["run_id"] == manifests[-2]["run_id"]
-    code, said = run_to_its_end(tmp_path / "said", "history", "--out", out, "--json")
-    assert re.findall(r'"status": "([^"]+)"', said) == ["rolled back", *["published"] * 4]
 
 
 def drop_rights() -> None:
@@ -331,7 +203,7 @@ def test_what_may_not_be_read_or_written_is_named(published: Path, tmp_path: Pat
         kept = path.stat().st_mode
         path.chmod(mode)
         try:
-            code, said = build(published, raw, prepare=drop_rights)
+            code, said = attempt(published, raw, prepare=drop_rights)
         finally:
             path.chmod(kept)
         assert_told(code, said)
@@ -342,72 +214,5 @@ def test_what_may_not_be_read_or_written_is_named(published: Path, tmp_path: Pat
         assert (code == 0) == is_published, (path, said)
         assert (sha256(published / "final.csv") == before) != is_published
         before = sha256(published / "final.csv")
-    code, said = build(published, raw, prepare=drop_rights)
-    assert code == 0, said
+    build_whole(published, raw, prepare=drop_rights)
     record("rights", tried=dose(2, len(cases)))
-
-
-def grow(path: Path, until: threading.Event, random: Random) -> None:
-    while not until.is_set():
-        with path.open("a", encoding="utf-8") as file:
-            file.write("2020-11-10,1.00,5,point\n")
-        time.sleep(random.random() / 100)
-
-
-def test_a_file_that_grows_is_read_whole_or_told(tmp_path: Path) -> None:
-    raw, until = variant(tmp_path / "raw", 0), threading.Event()
-    growing = threading.Thread(target=grow, args=(raw / "pays.csv", until, draw("growing")))
-    growing.start()
-    codes = []
-    try:
-        for _ in range(dose(2, 10)):
-            code, said = build(tmp_path / "disk" / "out", raw)
-            codes.append(code)
-            assert code == 2, said
-            assert "changed while the run was reading it" in said
-    finally:
-        until.set()
-        growing.join()
-    assert build(tmp_path / "disk" / "out", raw)[0] == 0
-
-
-def test_many_small_files_a_huge_line_and_a_bomb(tmp_path: Path) -> None:
-    raw = tmp_path / "raw"
-    shutil.copytree(CLEAN, raw)
-    for number in range(SMALL_FILES):
-        (raw / f"pays_{number:05}.csv").write_text(
-            f"pay_date,total,user_id,value_prop\n2020-11-10,1.00,{number + 1},point\n",
-            encoding="utf-8",
-        )
-    begun = time.monotonic()
-    code, said = build(tmp_path / "disk" / "out", raw)
-    assert code == 0, said
-    small = round(time.monotonic() - begun, 1)
-    manifest = assert_whole(tmp_path / "disk" / "out")
-    assert len(manifest["inputs"]) == SMALL_FILES + 3
-    shutil.rmtree(raw)
-    shutil.copytree(CLEAN, raw)
-    with (raw / "prints_huge.json").open("w", encoding="utf-8") as file:
-        for _ in range(HUGE_MB):
-            file.write("x" * (1 << 20))
-    with gzip.open(raw / "taps_bomb.json.gz", "wb", compresslevel=1) as packed:
-        for _ in range(HUGE_MB * 3):
-            packed.write(bytes(1 << 20))
-    begun = time.monotonic()
-    code, said = build(tmp_path / "disk" / "out", raw, "--max-quarantine-rate=0.5")
-    assert code == 0, said
-    manifest = assert_whole(tmp_path / "disk" / "out")
-    bad = {
-        Path(row["path"]).name: row["quarantined_by_reason"]
-        for row in manifest["inputs"]
-        if row["rows_quarantined"]
-    }
-    assert bad == {"prints_huge.json": {"malformed": 1}, "taps_bomb.json.gz": {"malformed": 1}}
-    record(
-        "sizes",
-        small_files=SMALL_FILES,
-        small_files_seconds=small,
-        line_mb=HUGE_MB,
-        bomb_mb=HUGE_MB * 3,
-        line_and_bomb_seconds=round(time.monotonic() - begun, 1),
-    )

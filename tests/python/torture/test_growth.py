@@ -7,7 +7,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from support.attacks import RUN_DATE, assert_whole, dose, record, run_to_its_end
+from support.attacks import assert_whole, attempt, dose, record, run_to_its_end
 from support.harness import CLEAN
 
 from value_props.database import literal, opened, parquet_rows
@@ -39,9 +39,7 @@ def test_the_records_of_years_cost_the_next_run_little(tmp_path: Path) -> None:
     out = tmp_path / "out"
 
     def build() -> dict[str, float]:
-        code, said = run_to_its_end(
-            tmp_path / "said", "build", "--raw", CLEAN, "--out", out, *RUN_DATE
-        )
+        code, said = attempt(out, CLEAN)
         assert code == 0, said
         assert_whole(out)
         return {step: float(text) for step, text in re.findall(r"step=(\w+) seconds=(\S+)", said)}
@@ -61,5 +59,5 @@ def test_the_records_of_years_cost_the_next_run_little(tmp_path: Path) -> None:
         | {"next": second["history"]},
     )
     assert second["history"] < before["history"] + 0.5 + 0.001 * RECORDS
-    code, said = run_to_its_end(tmp_path / "said", "history", "--out", out, "--limit", "3")
+    code, said = run_to_its_end("history", "--out", out, "--limit", "3")
     assert code == 0, said

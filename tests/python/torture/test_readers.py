@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-import duckdb
-from support.attacks import RUN_DATE, assert_whole, dose, record, run_to_its_end, variant
+from support.attacks import RUN_DATE, assert_whole, build_whole, dose, record, variant
 from support.command_process import Started
+from support.harness import published_rows
 
 PUBLISHES = dose(2, 200)
 READS = """
@@ -86,10 +86,7 @@ KINDS = ("database", "parquet", "csv", "folder", "names", "held")
 
 
 def amount_of(out: Path) -> str:
-    with duckdb.connect(str(out / "value_props.duckdb"), read_only=True) as connection:
-        [(found,)] = connection.execute(
-            "select cast(sum(prior_amount) as varchar) from marts.fct_prints"
-        ).fetchall()
+    [(found,)] = published_rows(out, "select sum(prior_amount) from marts.fct_prints")
     return str(found)
 
 
@@ -106,11 +103,7 @@ def test_readers_see_whole_runs_while_runs_are_published(tmp_path: Path) -> None
 
     def publish(number: int) -> float:
         begun = time.monotonic()
-        raw = raws[number % 2]
-        code, said = run_to_its_end(
-            *(tmp_path / "said", "build", "--raw", raw, "--out", out, *RUN_DATE, "--make-current")
-        )
-        assert code == 0, said
+        build_whole(out, raws[number % 2])
         return time.monotonic() - begun
 
     for number in (0, 1):
@@ -136,7 +129,6 @@ def test_readers_see_whole_runs_while_runs_are_published(tmp_path: Path) -> None
             # The rest is about what 200 runs leave in one folder, and need not be read.
             stop.touch()
         took = publish(number)
-        assert_whole(out)
         if number in (10, PUBLISHES - 1):
             sizes[number], seconds[number] = size_of(out), round(took, 1)
     stop.touch()
@@ -160,8 +152,7 @@ def test_readers_see_whole_runs_while_runs_are_published(tmp_path: Path) -> None
 
 def test_a_shell_that_opens_the_published_file_for_writing_stops_no_run(tmp_path: Path) -> None:
     out, raw = tmp_path / "out", variant(tmp_path / "raw", 0)
-    build = ("build", "--raw", raw, "--out", out, *RUN_DATE)
-    assert run_to_its_end(tmp_path / "said", *build)[0] == 0
+    build_whole(out, raw)
     (out / "value_props.duckdb").resolve().chmod(0o644)
     shell = subprocess.Popen(
         [
@@ -179,12 +170,10 @@ def test_a_shell_that_opens_the_published_file_for_writing_stops_no_run(tmp_path
     assert shell.stdout
     assert shell.stdout.readline() == "open\n"
     try:
-        code, said = run_to_its_end(tmp_path / "said", *build)
+        build_whole(out, raw)
     finally:
         shell.kill()
         shell.wait()
-    assert code == 0, said
-    assert_whole(out)
 
 
 def test_of_runs_at_the_same_time_one_publishes_and_the_others_are_told(tmp_path: Path) -> None:
