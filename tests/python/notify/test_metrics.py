@@ -6,12 +6,9 @@ import json
 import logging
 import re
 import shutil
-import socket
 import subprocess
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,9 +16,18 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 from support.harness import ROOT, free_port
+from support.http_receiver import (
+    SECRET,
+    Receiver,
+    never_ends_its_answer,
+    never_ends_its_headers,
+    receiving,
+    stays_silent,
+    with_status,
+)
+from support.sample_report import sample_report
 
 from value_props.logs import logger
 from value_props.notify import metrics
@@ -30,78 +36,12 @@ MONITORING = ROOT / "orchestration" / "monitoring"
 RULES = MONITORING / "alert_rules.yml"
 DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text(encoding="utf-8"))
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
-SECRET = "hidden-word"
 
 
-def dataset(name: str, kind: str, rows: tuple[int | None, ...], **reasons: int) -> dict[str, Any]:
-    return {
-        "name": name,
-        "kind": kind,
-        "description": "",
-        "status": "read" if kind == "source" else "success",
-        "seconds": None if kind == "source" else 1.5,
-        "expected_columns": [],
-        "missing_columns": [],
-        "new_columns": [],
-        "wrong_types": [],
-        "rows": dict(zip(("read", "kept", "quarantined"), rows, strict=True)),
-        "quarantine": [
-            {"reason": reason, "rows": count, "samples": []} for reason, count in reasons.items()
-        ],
-        "tests": [],
-    }
-
-
-def drift(subject: str, status: str) -> dict[str, Any]:
-    numbers = dict.fromkeys(("value", "lowest", "highest", "typical"))
-    return {
-        "check": "value_prop_share",
-        "subject": subject,
-        "status": status,
-        "weeks_compared": 4,
-        "message": "It moved",
-        **numbers,
-    }
-
-
-PUBLISHED: dict[str, Any] = {
-    "format_version": 1,
-    "run": {
-        "run_id": "20201130T060000Z-0a0a0a",
-        "started_at": "2020-11-30T06:00:00Z",
-        "ended_at": "2020-11-30T06:01:30Z",
-        "status": "published",
-        "exit_code": 0,
-        "is_made_current": True,
-        "raw_path": "/data/raw",
-        "is_sample_data": False,
-        "parameters": {},
-        "git_commit": None,
-        "versions": {},
-    },
-    "window": {
-        "as_of_date": "2020-11-30",
-        "first_week_start_date": "2020-11-23",
-        "last_week_start_date": "2020-11-23",
-        "report_end_date": "2020-11-29",
-        "first_lookback_date": "2020-11-02",
-    },
-    "problems": [],
-    "warnings": ["A file is empty"],
-    "ignored_files": [],
-    "seconds": {"parse": 6.5, "dbt": 70.25},
-    "rows_in_mart": 1234567,
-    "tests": {"pass": 38, "warn": 1},
-    "datasets": [
-        dataset("pays", "source", (100, 88, 12), malformed=10, duplicate=2),
-        dataset("taps", "source", (None, None, None)),
-        dataset("fct_prints", "model", (1234567, None, None)),
-    ],
-    "drift": [drift("secret prop", "warn"), drift("point", "pass"), drift("send", "pass")],
-}
-FAILED: dict[str, Any] = {
-    **PUBLISHED,
-    "run": {
+PUBLISHED = sample_report("published", warnings=["A file is empty"])
+FAILED = sample_report(
+    "failed",
+    run={
         **PUBLISHED["run"],
         "started_at": "2020-12-07T06:00:00Z",
         "ended_at": "2020-12-07T06:00:05Z",
@@ -109,10 +49,11 @@ FAILED: dict[str, Any] = {
         "exit_code": 2,
         "is_made_current": False,
     },
-    "window": None,
-    "problems": ["It could not run"],
-    "rows_in_mart": None,
-}
+    window=None,
+    problems=["It could not run"],
+    warnings=["A file is empty"],
+    rows_in_mart=None,
+)
 
 
 def samples(text: str) -> dict[tuple[str, ...], float]:
@@ -142,14 +83,6 @@ def promtool(*arguments: str | Path, text: str = "") -> subprocess.CompletedProc
         check=False,
         encoding="utf-8",
     )
-
-
-@pytest.mark.parametrize("report", [PUBLISHED, FAILED])
-def test_the_reports_of_these_tests_are_as_agreed(report: dict[str, Any]) -> None:
-    schema = json.loads(
-        (ROOT / "value_props" / "record" / "report.schema.json").read_text(encoding="utf-8")
-    )
-    Draft202012Validator(schema).validate(report)
 
 
 def test_every_fact_of_a_published_run_is_told_once() -> None:
@@ -213,29 +146,10 @@ def log(
     return caplog
 
 
-@contextmanager
-def serving(answer: bytes | None, pause: float = 0) -> Iterator[int]:
-    """A loopback server that sends an answer again and again, or with None never a byte.
-
-    Yields:
-        Its port.
-    """
-    is_over = threading.Event()
-
-    def serve(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection:
-            while answer is not None and not is_over.wait(pause):
-                try:
-                    connection.sendall(answer)
-                except OSError:
-                    return
-            is_over.wait()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=serve, args=(listener,), daemon=True).start()
-        yield listener.getsockname()[1]
-        is_over.set()
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
 
 
 def test_without_a_pushgateway_nothing_is_pushed(log: pytest.LogCaptureFixture) -> None:
@@ -292,28 +206,23 @@ def read(address: str) -> str:
     return requests.get(f"http://{address}/metrics", timeout=5).text
 
 
-@pytest.mark.parametrize(
-    ("answer", "pause"),
-    [
-        pytest.param(None, 0, id="silent"),
-        # Each byte comes well within the timeout of a read.
-        pytest.param(b"x", 0.05, id="trickling"),
-    ],
-)
+@pytest.mark.parametrize("spoil", [stays_silent, never_ends_its_headers])
 def test_a_server_that_keeps_a_push_waiting_is_left(
-    answer: bytes | None,
-    pause: float,
+    receiver: Receiver,
+    spoil: Callable[[Receiver], None],
     log: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    spoil(receiver)
     monkeypatch.setattr(metrics, "PUSH_SECONDS", 1.0)
-    with serving(answer, pause) as port:
-        start = time.monotonic()
-        metrics.push(TEXT, {metrics.PUSHGATEWAY: f"http://someone:{SECRET}@127.0.0.1:{port}"})
-        assert time.monotonic() - start < 2
+    url = receiver.url.replace("//", f"//someone:{SECRET}@")
+    start = time.monotonic()
+    metrics.push(TEXT, {metrics.PUSHGATEWAY: url})
+    assert time.monotonic() - start < 2
+    assert len(receiver.requests) == 1
     [warning] = log.records
     assert warning.levelno == logging.WARNING
-    assert f"target=http://127.0.0.1:{port} " in warning.message
+    assert f"target={receiver.url} " in warning.message
     assert SECRET not in log.text
 
 
@@ -336,18 +245,18 @@ def test_a_push_that_cannot_be_made_is_one_warning_without_secrets(
     assert SECRET not in log.text
 
 
-def test_a_redirect_is_not_followed(log: pytest.LogCaptureFixture) -> None:
-    head = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
-    with serving(head) as port:
-        metrics.push(TEXT, {metrics.PUSHGATEWAY: f"http://127.0.0.1:{port}"})
+def test_a_redirect_is_not_followed(receiver: Receiver, log: pytest.LogCaptureFixture) -> None:
+    receiver.answer = with_status(302, Location="/elsewhere")
+    metrics.push(TEXT, {metrics.PUSHGATEWAY: receiver.url})
+    assert len(receiver.requests) == 1
     [warning] = log.records
     assert "status 302" in warning.message
 
 
-def test_an_endless_answer_is_not_read(log: pytest.LogCaptureFixture) -> None:
-    with serving(b"HTTP/1.1 200 OK\r\n\r\n") as port:
-        metrics.push(TEXT, {metrics.PUSHGATEWAY: f"http://127.0.0.1:{port}"})
-    assert log.messages == [f"step=push target=http://127.0.0.1:{port}"]
+def test_an_endless_answer_is_not_read(receiver: Receiver, log: pytest.LogCaptureFixture) -> None:
+    never_ends_its_answer(receiver)
+    metrics.push(TEXT, {metrics.PUSHGATEWAY: receiver.url})
+    assert log.messages == [f"step=push target={receiver.url}"]
 
 
 def rules() -> list[dict[str, Any]]:

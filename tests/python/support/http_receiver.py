@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -33,6 +36,11 @@ class Receiver:
     requests: list[tuple[str, str, bytes]] = field(default_factory=list)
     is_over: Event = field(default_factory=Event)
 
+    @property
+    def address(self) -> str:
+        """Its host and port, for URLs of other schemes."""
+        return self.url.partition("://")[2]
+
     def environ(self, *variables: str, **others: str) -> dict[str, str]:
         """The environment that names this receiver in each of the variables."""
         paths = {variable: f"{self.url}/{variable}/{SECRET}" for variable in variables}
@@ -52,21 +60,87 @@ class Receiver:
             pass
 
 
+def stays_silent(receiver: Receiver) -> None:
+    """Have a receiver take requests, and never answer."""
+
+    def answer(_: BaseHTTPRequestHandler) -> None:
+        receiver.is_over.wait()
+
+    receiver.answer = answer
+
+
+def never_ends_its_headers(receiver: Receiver) -> None:
+    """Have a receiver send a byte of its headers well within each timeout of a read."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Endless: ")
+        receiver.trickle(handler)
+
+    receiver.answer = answer
+
+
+def never_ends_its_answer(receiver: Receiver) -> None:
+    """Have a receiver take requests, and send a body without end."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        with_status(200)(handler)
+        receiver.trickle(handler)
+
+    receiver.answer = answer
+
+
+def with_json(text: bytes) -> Answer:
+    """Answers with a body of JSON, as the API of a service does."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(text)))
+        handler.end_headers()
+        handler.wfile.write(text)
+
+    return answer
+
+
+def _certificate(folder: Path) -> ssl.SSLContext:
+    """A certificate that nobody trusts."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1"),
+            *("-keyout", key, "-out", certificate),
+        ],
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def receiving(certificates: Path | None = None) -> Iterator[Receiver]:
+    """Start a receiver.
+
+    Args:
+        certificates: an empty folder for its certificate; None for http.
+    """
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             found.requests.append((self.command, self.path, body))
             found.answer(self)
 
-        do_GET = do_POST  # noqa: N815
+        do_GET = do_PUT = do_POST  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found = Receiver(f"http://127.0.0.1:{server.server_port}")
+    found = Receiver(f"{'https' if certificates else 'http'}://127.0.0.1:{server.server_port}")
+    if certificates:
+        server.socket = _certificate(certificates).wrap_socket(server.socket, server_side=True)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
