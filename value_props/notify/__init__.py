@@ -1,4 +1,4 @@
-"""Who is told of an ended run: chat and webhooks, Prometheus, OpenLineage.
+"""Who is told of an ended run: chat, mail and webhooks, Prometheus, OpenLineage.
 
 In: the report of a run. Out: requests to what the environment names.
 Whatever a receiver does, the result of the run stands.

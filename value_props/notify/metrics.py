@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from value_props.logs import logger
-from value_props.notify.alerts import fault_of, receiver_of
+from value_props.notify.receivers import fault_of, receiver_of
 
 PUSHGATEWAY = "VALUE_PROPS_PUSHGATEWAY"
 PUSH_SECONDS = 10.0
