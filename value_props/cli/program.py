@@ -471,6 +471,58 @@ def report(run_id: str | None, out: Place) -> None:
 
 
 @cli.command()
+@click.argument("run_id", required=False, metavar="[RUN]")
+@_out_option
+@click.option(
+    "--exit-code",
+    type=click.IntRange(-64, 255),
+    metavar="N",
+    help="Exit code of the build, or minus the signal that killed it; the alert explains it.",
+)
+@click.option(
+    "--line",
+    "lines",
+    multiple=True,
+    metavar="TEXT",
+    help="Add a line to the alert; repeat for several lines.",
+)
+def notify(run_id: str | None, out: Place, exit_code: int | None, lines: tuple[str, ...]) -> None:
+    """Send the alert of a failed build, for a scheduler that retries builds.
+
+    The scheduler hides VALUE_PROPS_NOTIFY, VALUE_PROPS_SLACK_WEBHOOK and VALUE_PROPS_WEBHOOK from
+    the builds, and passes them to this command after the last try. RUN is the failed run; omit it
+    if no run began. The alert has the same findings and limits as that of the build itself.
+    """
+    from value_props.notify import alerts
+    from value_props.record import report as reports
+
+    facts: dict[str, Any] = {"run": {"run_id": run_id, "status": "failed"}, "problems": []}
+    page = None
+    if run_id:
+        try:
+            with out.told():
+                out_path = fetched(out, "notify")
+                facts = reports.of_run(out_path, run_id)
+            # The page of the last run lies there, and of no other.
+            page = out_path.last_run / PAGE if facts == reports.last(out_path) else None
+        except ValuePropsError as error:
+            # That it failed is told all the same.
+            complain(str(error))
+    deliveries = alerts.notify_of_failure(
+        facts, page if page and page.exists() else None, exit_code, lines
+    )
+    silent = sum(delivery.fault is not None for delivery in deliveries)
+    if silent:
+        raise ValuePropsError(
+            f"{silent} of {len(deliveries)} receivers did not take it",
+            "Alert",
+            "The log above says which, and why",
+        )
+    with result_stands():
+        say(f"Alerts sent: {len(deliveries)}.")
+
+
+@cli.command()
 @click.argument("before")
 @click.argument("after")
 @_out_option

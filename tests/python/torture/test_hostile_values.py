@@ -95,10 +95,9 @@ def test_every_flag_refuses_hostile_values(tmp_path: Path, monkeypatch: pytest.M
         case = (command, flag, value[:50])
         assert_told(answer.returncode, answer.text)
         # There are no raw files, so no run can come to its end.
-        is_harmless = command in ("history", "sample", "docs", "forget")
-        assert (
-            answer.returncode != 0 or (is_harmless and is_path) or flag in ("--seed", "--limit")
-        ), case
+        is_harmless = command in ("history", "sample", "docs", "forget", "notify")
+        takes_any = flag in ("--seed", "--limit", "--line")
+        assert answer.returncode != 0 or (is_harmless and is_path) or takes_any, case
         if not is_path and answer.returncode:
             said = answer.text.replace("'", "").replace('"', "")
             refused = ("there is no run", "no report of run", "No such option -9")
@@ -115,7 +114,7 @@ def test_every_variable_of_resources_refuses_hostile_values(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = [each.variable for each in RESOURCES if "DIR" not in each.variable]
-    variables.append("VALUE_PROPS_NOTIFY_ON_WARN")
+    variables += ["VALUE_PROPS_NOTIFY", "VALUE_PROPS_NOTIFY_ON_WARN"]
     tried = [(name, value) for name in variables for value in HOSTILE]
     draw("variables").shuffle(tried)
     for name, value in tried[: dose(20, len(tried))]:
