@@ -25,11 +25,11 @@ from airflow.sdk.exceptions import (
 from value_props_job import (
     RETRIED,
     SCHEDULES,
+    Failure,
     Job,
     arguments_of,
     cut_off,
     environment_of,
-    failure_of,
     nodes_of,
     settings_of,
 )
@@ -67,16 +67,19 @@ class BuildOperator(BaseOperator):
             exit_code = job.build(arguments)
         except OSError as error:
             raise AirflowFailException(
-                f"value-props failed: {SETTINGS.command[0]} cannot be started"
-                f" ({error.strerror}). Run `make build`, or set VALUE_PROPS_COMMAND."
+                f"{SETTINGS.command[0]} cannot be started ({error.strerror})."
+                " Run `make build`, or set VALUE_PROPS_COMMAND."
             ) from error
         report = job.report(job.run_id, params["out"]) if job.run_id else {}
         # Pushed, since the tasks of the models and tests read it of a failed build, too.
         context["ti"].xcom_push("run_id", job.run_id)
         if exit_code:
-            told = failure_of(exit_code, job.run_id, report, params["out"])
             is_tried_again = exit_code in RETRIED or exit_code < 0
-            raise (AirflowException if is_tried_again else AirflowFailException)(told)
+            error = (AirflowException if is_tried_again else AirflowFailException)(
+                f"value-props build ended with exit code {exit_code}; its output above says why"
+            )
+            error.failure = Failure(exit_code, job.run_id, params["out"])
+            raise error
         return {
             "run_id": job.run_id,
             "out": params["out"],
@@ -146,7 +149,7 @@ def final_parquet(built: dict[str, Any]) -> None:
 
 
 def _tell(context: Any) -> None:
-    value_props_alert.tell(context, SETTINGS.recipients)
+    value_props_alert.tell(context, SETTINGS)
 
 
 with DAG(

@@ -1,13 +1,15 @@
-"""Tell a Slack channel and by mail that a build failed, where their connections are set."""
+"""Tell of a failed build by `value-props notify`, also where Airflow's connections name."""
 
 from __future__ import annotations
 
-import html
 import logging
-from collections.abc import Callable
+import os
+import subprocess  # nosec B404
+from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import quote, urlencode
 
-from airflow.sdk import Connection
+from value_props_job import Failure, Job, Settings, alert_environment_of
 
 SLACK = "value_props_slack"
 SMTP = "value_props_smtp"
@@ -16,70 +18,83 @@ CHANNEL = "#value-props"
 logger = logging.getLogger("airflow.task.value_props")
 
 
-def tell(context: dict[str, Any], recipients: tuple[str, ...]) -> None:
-    """Send one message to each; what goes wrong with it is only logged.
+def tell(context: dict[str, Any], settings: Settings) -> None:
+    """Run `value-props notify` for a failed build; what goes wrong with it is only logged.
 
     Args:
-        context: of the failed task. Its exception is text for readers.
-        recipients: of the mail.
+        context: of the failed task.
+        settings: of the DAG.
     """
     ti = context["ti"]
-    dag_run = context["dag_run"]
-    lines = [
-        *str(context.get("exception") or "value-props failed").splitlines(),
-        f"Airflow: {dag_run.run_id}, try {ti.try_number}",
-        f"Log: {ti.log_url}",
-    ]
-    _send("Slack", lambda: _post(lines, context))
-    _send("mail", lambda: _mail(lines, recipients, context))
-
-
-def _send(receiver: str, send: Callable[[], str]) -> None:
+    error = context.get("exception")
+    failure = getattr(error, "failure", None)
+    lines = [f"Airflow: {context['dag_run'].run_id}, try {ti.try_number}", f"Log: {ti.log_url}"]
+    if error is not None and failure is None:
+        lines.insert(0, str(error))
     try:
-        logger.info("%s: %s", receiver, send())
-    except Exception:
-        logger.exception("%s could not be told", receiver)
+        urls = [
+            *_urls("Slack", SLACK, slack_url),
+            *_urls("mail", SMTP, lambda found: mail_url(found, settings.recipients)),
+        ]
+        job = Job(
+            settings.command,
+            # The secrets of the URLs are for no list of processes, so no argument holds them.
+            alert_environment_of(os.environ, urls),
+            lambda line: logger.info("%s", line),
+        )
+        job.notify(failure or Failure(), lines)
+    except (OSError, subprocess.TimeoutExpired) as fault:
+        logger.error("Nobody was told of the failure: %s", fault)
+    except Exception as fault:
+        # Its text may hold a URL.
+        logger.error("Nobody was told of the failure: %s", type(fault).__name__)
 
 
-def _post(lines: list[str], context: dict[str, Any]) -> str:
-    connection = _connection(SLACK)
-    if connection is None:
-        return f"not told, there is no connection {SLACK}"
-    from airflow.providers.slack.notifications.slack import SlackNotifier
-
-    # Sentences quote names out of raw data: none of them may link, or call a channel. They are
-    # sent as they are, since Airflow would take braces in them for a template.
-    text = html.escape("\n".join(lines), quote=False)
-    SlackNotifier(
-        slack_conn_id=SLACK,
-        channel=connection.extra_dejson.get("channel", CHANNEL),
-        username="value-props",
-        text=text,
-        unfurl_links=False,
-        unfurl_media=False,
-    ).notify(context)
-    return "told"
+def slack_url(connection: Any) -> str:
+    """The URL of apprise for a Slack connection of Airflow: a token, and where to post."""
+    extra = connection.extra_dejson
+    channel = quote(extra.get("channel") or CHANNEL, safe="")
+    query = {"footer": "no"}
+    if extra.get("base_url"):
+        query["base_url"] = extra["base_url"]
+    token = quote(connection.password or "", safe="")
+    return f"slack://value-props@{token}/{channel}?{urlencode(query)}"
 
 
-def _mail(lines: list[str], recipients: tuple[str, ...], context: dict[str, Any]) -> str:
+def mail_url(connection: Any, recipients: Sequence[str]) -> str:
+    """The URL of apprise for an SMTP connection of Airflow; empty where nobody is to get mail.
+
+    TLS is as in Airflow: from the start, or after STARTTLS where `disable_ssl` is set, or none
+    where `disable_tls` is set as well.
+    """
     if not recipients:
-        return "not told, VALUE_PROPS_MAIL_TO names nobody"
-    if _connection(SMTP) is None:
-        return f"not told, there is no connection {SMTP}"
-    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+        return ""
+    extra = connection.extra_dejson
+    mode = "ssl"
+    if extra.get("disable_ssl"):
+        mode = "insecure" if extra.get("disable_tls") else "starttls"
+    port = connection.port or (465 if mode == "ssl" else 25)
+    query = {"mode": mode, "format": "text", "to": ",".join(recipients)}
+    if extra.get("from_email"):
+        query["from"] = extra["from_email"]
+    login = [quote(part, safe="") for part in (connection.login, connection.password) if part]
+    user = f"{':'.join(login)}@" if login else ""
+    scheme = "mailto" if mode == "insecure" else "mailtos"
+    return f"{scheme}://{user}{connection.host}:{port}?{urlencode(query)}"
 
-    SmtpNotifier(
-        smtp_conn_id=SMTP,
-        to=list(recipients),
-        subject=lines[0],
-        html_content="<br>\n".join(html.escape(line) for line in lines),
-    ).notify(context)
-    return "told"
 
+def _urls(receiver: str, name: str, url_of: Callable[[Any], str]) -> list[str]:
+    """The URL for a connection of Airflow, if there is one."""
+    # Here, so that what makes the URLs can be tested where there is no Airflow.
+    from airflow.sdk import Connection
 
-def _connection(name: str) -> Connection | None:
     try:
-        return Connection.get(name)
+        connection = Connection.get(name)
     except Exception:
         # Each kind of store of connections raises its own error for one that is not there.
-        return None
+        logger.info("%s: not told, there is no connection %s", receiver, name)
+        return []
+    url = url_of(connection)
+    if not url:
+        logger.info("%s: not told, VALUE_PROPS_MAIL_TO names nobody", receiver)
+    return [url] if url else []

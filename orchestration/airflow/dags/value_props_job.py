@@ -17,25 +17,15 @@ ROOT = Path(__file__).resolve().parents[3]
 SCHEDULES = {"weekly": "0 6 * * 1", "quick": "*/5 * * * *", "none": None}
 # Parameters of the DAG whose flag is not their name with dashes.
 FLAGS = {"as_of_date": "--as-of"}
-MEANINGS = {
-    1: "the data failed the gate",
-    2: "it cannot run",
-    3: "another run holds the lock",
-    4: "it passed but was not published",
-}
 # Late data may come, a lock is freed, a disk is cleared.
 RETRIED = (1, 3, 4)
 # The DAG tells of a failure once, after the last try; the job would tell of each try.
-_NOT_FOR_THE_JOB = (
-    "AIRFLOW",
-    "VALUE_PROPS_NOTIFY_ON_WARN",
-    "VALUE_PROPS_SLACK_WEBHOOK",
-    "VALUE_PROPS_WEBHOOK",
-)
+_NOTIFY = "VALUE_PROPS_NOTIFY"
+_RECEIVERS = (_NOTIFY, "VALUE_PROPS_SLACK_WEBHOOK", "VALUE_PROPS_WEBHOOK")
 _START = re.compile(r"step=start run_id=(\S+)")
 _SECONDS_TO_END = 4
-_PROBLEMS_TOLD = 3
-_PROBLEM_LENGTH = 590
+# Of the command that reads a report, which may lie in a bucket, and tells of it.
+_SECONDS_TO_TELL = 120
 
 
 @dataclass(frozen=True)
@@ -156,7 +146,35 @@ def arguments_of(params: Mapping[str, Any]) -> list[str]:
 
 def environment_of(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of the job: that of Airflow, without its secrets and the job's alerts."""
-    return {name: text for name, text in environ.items() if not name.startswith(_NOT_FOR_THE_JOB)}
+    hidden = ("AIRFLOW", *_RECEIVERS)
+    return {name: text for name, text in environ.items() if not name.startswith(hidden)}
+
+
+def alert_environment_of(environ: Mapping[str, str], urls: Sequence[str]) -> dict[str, str]:
+    """The environment of the command that tells of a failure: with its receivers.
+
+    Args:
+        environ: of Airflow.
+        urls: of apprise, to be told beside those that the environment names.
+    """
+    receivers = {name: environ[name] for name in _RECEIVERS if name in environ}
+    receivers[_NOTIFY] = " ".join([receivers.get(_NOTIFY, ""), *urls])
+    return environment_of(environ) | receivers
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A build that failed.
+
+    Args:
+        exit_code: of the command, negative for a signal; None where the command did not end.
+        run_id: that it gave itself; None where it began no run.
+        out: where it was to publish; empty leaves it to the command.
+    """
+
+    exit_code: int | None = None
+    run_id: str | None = None
+    out: str = ""
 
 
 @dataclass
@@ -171,7 +189,8 @@ class Job:
     """
 
     command: Sequence[str]
-    environ: Mapping[str, str]
+    # It holds secrets.
+    environ: Mapping[str, str] = field(repr=False)
     log: Callable[[str], None]
     run_id: str | None = None
     _process: subprocess.Popen[str] | None = field(default=None, repr=False)
@@ -220,8 +239,36 @@ class Job:
 
     def report(self, run_id: str, out: str) -> dict[str, Any]:
         """The facts of an ended run, as report.schema.json describes them; empty if unknown."""
-        answer = subprocess.run(  # nosec B603
-            [*self.command, "report", run_id, f"--out={out}"],
+        answer = self._ended("report", run_id, f"--out={out}")
+        if answer.returncode:
+            self.log(answer.stderr.strip())
+            return {}
+        found: dict[str, Any] = json.loads(answer.stdout)
+        return found
+
+    def notify(self, failure: Failure, lines: Sequence[str]) -> None:
+        """Tell the receivers in the environment that the build failed, and log what came of it.
+
+        Raises:
+            OSError: there is no such command.
+            subprocess.TimeoutExpired: it did not end.
+        """
+        arguments = [f"--line={line}" for line in lines]
+        if failure.exit_code is not None:
+            arguments.append(f"--exit-code={failure.exit_code}")
+        if failure.out:
+            arguments.append(f"--out={failure.out}")
+        if failure.run_id:
+            arguments.append(failure.run_id)
+        answer = self._ended("notify", *arguments, timeout=_SECONDS_TO_TELL)
+        for line in (answer.stdout + answer.stderr).splitlines():
+            self.log(line)
+
+    def _ended(
+        self, *arguments: str, timeout: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # nosec B603
+            [*self.command, *arguments],
             cwd=ROOT,
             env=dict(self.environ),
             stdin=subprocess.DEVNULL,
@@ -229,28 +276,8 @@ class Job:
             errors="replace",
             check=False,
             encoding="utf-8",
+            timeout=timeout,
         )
-        if answer.returncode:
-            self.log(answer.stderr.strip())
-            return {}
-        found: dict[str, Any] = json.loads(answer.stdout)
-        return found
-
-
-def failure_of(exit_code: int, run_id: str | None, report: Mapping[str, Any], out: str) -> str:
-    """What to tell of a failed build: a line each, with nothing of the raw data."""
-    meaning = MEANINGS.get(exit_code, "it was killed" if exit_code < 0 else "unknown")
-    lines = [f"value-props failed: {meaning} (exit {exit_code})"]
-    problems = report.get("problems", [])
-    for problem in problems[:_PROBLEMS_TOLD]:
-        is_long = len(problem) > _PROBLEM_LENGTH
-        lines.append(f"- {problem[:_PROBLEM_LENGTH]}{' …' if is_long else ''}")
-    if len(problems) > _PROBLEMS_TOLD:
-        lines.append(f"and {len(problems) - _PROBLEMS_TOLD} more")
-    lines.append(f"Run {run_id}" if run_id else "It had not begun a run; the log says why")
-    if report.get("run", {}).get("status") == "failed":
-        lines.append(f"Report: {out.rstrip('/')}/last_run/report.html")
-    return "\n".join(lines)
 
 
 def nodes_of(report: Mapping[str, Any], out: str) -> dict[str, list[dict[str, Any]]]:
