@@ -33,9 +33,9 @@ from value_props.run.dbt import DATA_ONLY, MODELS_ONLY, Dbt
 from value_props.run.ending import (
     emit_lineage,
     kept_on_failure,
-    leave_metrics,
+    notify,
+    replace_metrics,
     stage_record,
-    tell,
     write_report,
 )
 from value_props.run.gate import judge
@@ -145,8 +145,8 @@ def _begun(run: Run, out: OutPath, released: ExitStack) -> Iterator[None]:
     """
     history.settle(out)
     # Receivers may be slow, and the next run need not wait for them.
-    released.callback(tell, run, out, history.last_status(out))
-    shown_before = report.shown(out)
+    released.callback(notify, run, out, history.last_status(out))
+    report_before = report.shown(out)
     try:
         out.sweep()
         (run.folder / "files").mkdir(parents=True)
@@ -155,7 +155,7 @@ def _begun(run: Run, out: OutPath, released: ExitStack) -> Iterator[None]:
             logger.info("step=start run_id=%s raw_path=%s", run.run_id, run.request.raw.name)
             yield
     finally:
-        leave_metrics(run, out, shown_before)
+        replace_metrics(run, out, report_before)
 
 
 def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:

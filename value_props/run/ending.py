@@ -30,7 +30,7 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
     except BaseException as fault:
         error = user_error_of(fault) or fault
         # The terminal gets it at the end, as a paragraph.
-        logger.debug("step=failed error=%s", _said(error))
+        logger.debug("step=failed error=%s", _message_of(error))
         run.record.ended = _ended_by(error)
         with log_and_continue("ending"):
             history.note_end(out, run.record.ended)
@@ -51,7 +51,7 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
 
 def _ended_by(error: BaseException) -> Ended:
     code = error.exit_code if isinstance(error, ValuePropsError) else ExitCode.CANNOT_RUN
-    return Ended("failed", int(code), _said(error))
+    return Ended("failed", int(code), _message_of(error))
 
 
 def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
@@ -82,7 +82,7 @@ def stage_record(run: Run, out: OutPath) -> None:
     warnings.extend(text for text in drift if text not in warnings)
 
 
-def _said(error: BaseException) -> str:
+def _message_of(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "The run was interrupted"
     return str(error) or type(error).__name__
@@ -100,7 +100,7 @@ def _problems(record: Record, error: BaseException) -> list[str]:
     if isinstance(error, ValuePropsError):
         return list(error.details) or [f"{error.where}: {error.what}. {error.remedy}"]
     if isinstance(error, KeyboardInterrupt):
-        return [_said(error)]
+        return [_message_of(error)]
     return [f"Unexpected {type(error).__name__}, see the log of the run"]
 
 
@@ -134,13 +134,13 @@ def emit_lineage(run: Run, out: OutPath, verdict: Verdict | None) -> None:
         fields["events"] = lineage.emit(ended)
 
 
-def leave_metrics(run: Run, out: OutPath, shown_before: Mapping[str, Any] | None) -> None:
+def replace_metrics(run: Run, out: OutPath, report_before: Mapping[str, Any] | None) -> None:
     """Replace metrics.prom by that of the ended run. Call it under the lock.
 
     Args:
         run: that ended; where its report could not be made, there are no metrics.
         out: where it worked.
-        shown_before: the report of the run that the stable names showed before.
+        report_before: the report of the run that the stable names showed before.
     """
     if run.report is None:
         # Old metrics would tell that all is well; that there are none is an alert.
@@ -148,13 +148,13 @@ def leave_metrics(run: Run, out: OutPath, shown_before: Mapping[str, Any] | None
             (out.root / METRICS).unlink(missing_ok=True)
         return
     with log_and_continue("ending"):
-        run.metrics = metrics.text_of(run.report, shown_before)
+        run.metrics = metrics.text_of(run.report, report_before)
         _write_metrics(run.metrics, out.root)
         if run.record.problems:
             _write_metrics(run.metrics, out.last_run)
 
 
-def tell_metrics_of_rollback(out: OutPath) -> None:
+def replace_metrics_after_rollback(out: OutPath) -> None:
     """Let metrics.prom say what is published now. Call it under the lock, after a rollback."""
     last = report.last(out)
     if last is None:
@@ -170,7 +170,7 @@ def _write_metrics(text: str, folder: Path) -> None:
     replace_text(folder / METRICS, text, mode=0o644)
 
 
-def tell(run: Run, out: OutPath, status_before: str | None) -> None:
+def notify(run: Run, out: OutPath, status_before: str | None) -> None:
     """Tell who is configured of the ended run; what goes wrong with it is only logged.
 
     Args:

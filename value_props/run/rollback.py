@@ -8,7 +8,7 @@ from value_props.publish.lock import exclusive
 from value_props.publish.places import Place
 from value_props.publish.publisher import existing, roll_back
 from value_props.record import history
-from value_props.run.ending import tell_metrics_of_rollback
+from value_props.run.ending import replace_metrics_after_rollback
 
 COMMAND = "rollback"
 
@@ -33,5 +33,5 @@ def rollback(place: Place, run_id: str | None) -> dict[str, Any]:
         now = run_id or history.run_before(out)
         roll_back(publisher, now)
         history.settle(out)
-        tell_metrics_of_rollback(out)
+        replace_metrics_after_rollback(out)
     return out.manifest_of(now)

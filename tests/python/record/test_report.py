@@ -359,7 +359,7 @@ def test_a_rollback_changes_what_metrics_say_is_published(runs: Runs, tmp_path: 
     out = OutPath(tmp_path / "out")
     shutil.copytree(runs.out.root, out.root, symlinks=True)
     out.switch_to(history.run_before(out))
-    ending.tell_metrics_of_rollback(out)
+    ending.replace_metrics_after_rollback(out)
     found = metrics_of(out)
     assert found['run_status{status="failed"}'] == "1.0"
     assert float(found["published_timestamp_seconds"]) == ended_at(runs.reports[0])
@@ -420,5 +420,5 @@ def test_without_a_report_there_are_no_metrics(tmp_path: Path) -> None:
     out = OutPath(tmp_path)
     (tmp_path / "metrics.prom").write_text("of the run before", encoding="utf-8")
     run = new_run(request_of(tmp_path, out), tmp_path)
-    ending.leave_metrics(run, out, None)
+    ending.replace_metrics(run, out, None)
     assert not (tmp_path / "metrics.prom").exists()
