@@ -187,7 +187,7 @@ def build(
     )
     if sample_if_empty:
         _sample_if_empty(raw, request.resources)
-    with out.told():
+    with out.name_in_errors():
         published = job.build(request)
     with result_stands():
         _print_summary(published)
@@ -216,7 +216,7 @@ def backfill(
     span = parameters_of(first_day, last_day)
     # Its weeks were asked for by name, so they are current even if older than the last ones.
     request = replace(_request(debug, raw, out, {**given, **span}, True), edition=BACKFILL)
-    with out.told():
+    with out.name_in_errors():
         published = job.build(request)
     with result_stands():
         _print_summary(published)
@@ -333,7 +333,7 @@ def rollback(out: Place, run_id: str | None) -> None:
     """Make an older passed run the published one again."""
     from value_props.run import rollback as job
 
-    with out.told():
+    with out.name_in_errors():
         manifest = job.rollback(out, run_id)
     with result_stands():
         say(f"Current is run {manifest['run_id']} again: {_week(manifest)}.")
@@ -372,7 +372,7 @@ def forget(debug: bool, /, users: set[int], out: Place, **given: Any) -> None:
     """
     from value_props.run import forget as job
 
-    with out.told():
+    with out.name_in_errors():
         edition = fetched(out, job.COMMAND).edition
         request = replace(_request(debug, out, out, given, True), edition=edition)
         published, forgotten = job.forget(request, users)
@@ -399,7 +399,7 @@ def verify(out: Place) -> None:
 
     Files in a bucket are downloaded for this and not kept.
     """
-    with out.told():
+    with out.name_in_errors():
         run_id = verify_current(existing(out))
     say(f"Run {run_id}: all files are as they were published.")
 
@@ -465,7 +465,7 @@ def report(run_id: str | None, out: Place) -> None:
     """Print the report of RUN, by default the last run, as JSON (report.schema.json)."""
     from value_props.record import report as reports
 
-    with out.told():
+    with out.name_in_errors():
         found = reports.of_run(fetched(out, "report"), run_id)
     say_json(found)
 
@@ -530,7 +530,7 @@ def diff(before: str, after: str, out: Place) -> None:
     """Print what changed in fct_prints from run BEFORE to run AFTER, by print_id."""
     from value_props.publish.diff import changes
 
-    with out.told():
+    with out.name_in_errors():
         found = changes(fetched(out, "diff", runs=(before, after)), before, after)
     _print_table(f"changes from {before} to {after}", found, is_always_table=True)
 
@@ -552,7 +552,7 @@ def docs(out: Place) -> None:
     from value_props.docs.site import write_docs
 
     project = find_project()
-    with out.told():
+    with out.name_in_errors():
         out_path = fetched(out, "docs", names=(DATABASE, PAGE), may_be_missing=True)
     site = write_docs(project, out_path, project / "target" / "docs")
     for name, reason in site.missing.items():
@@ -605,10 +605,12 @@ def _exit_code_of_command(is_debug: bool) -> int:
         complain("Interrupted. What was published before is as it was; run the command again.")
         return int(ExitCode.CANNOT_RUN)
     except Exception as error:
-        told = user_error_of(error)
-        lines = told.lines() if told else [f"Unexpected {type(error).__name__}: {error}"]
+        user_error = user_error_of(error)
+        lines = (
+            user_error.lines() if user_error else [f"Unexpected {type(error).__name__}: {error}"]
+        )
         _complain(lines, is_debug)
-        return int(told.exit_code if told else ExitCode.CANNOT_RUN)
+        return int(user_error.exit_code if user_error else ExitCode.CANNOT_RUN)
 
 
 @contextmanager

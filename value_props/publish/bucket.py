@@ -112,7 +112,7 @@ class Bucket:
         # A store of one's own, or an emulator on this machine.
         if any(url.startswith("http://") for url in config.values()):
             options["allow_http"] = True
-        with self._telling("open it"):
+        with self._errors_explained("open it"):
             store: ObjectStore = from_url(
                 self.address.rstrip("/"),
                 config=config,
@@ -123,13 +123,13 @@ class Bucket:
 
     def entries(self, prefix: str = "") -> dict[str, Entry]:
         """The objects below a prefix, by name."""
-        with self._telling("list it"):
+        with self._errors_explained("list it"):
             chunks = list(obstore.list(self._store, prefix or None))
         return _entries_of(item for chunk in chunks for item in chunk)
 
     def files(self) -> dict[str, Entry]:
         """The objects by name, without those in deeper folders, which are not even listed."""
-        with self._telling("list it"):
+        with self._errors_explained("list it"):
             return _entries_of(obstore.list_with_delimiter(self._store)["objects"])
 
     def read(self, name: str) -> bytes:
@@ -138,7 +138,7 @@ class Bucket:
         Raises:
             FileNotFoundError: there is none.
         """
-        with self._telling(f"read {name}"):
+        with self._errors_explained(f"read {name}"):
             return bytes(obstore.get(self._store, name).bytes())
 
     def sha256_of(self, name: str) -> str:
@@ -148,20 +148,20 @@ class Bucket:
             FileNotFoundError: there is none.
         """
         digest = hashlib.sha256()
-        with self._telling(f"read {name}"):
+        with self._errors_explained(f"read {name}"):
             for part in obstore.get(self._store, name).stream(min_chunk_size=PART_BYTES):
                 digest.update(part)
         return digest.hexdigest()
 
     def write(self, name: str, content: bytes) -> None:
         """Write a small object."""
-        with self._telling(f"write {name}"):
+        with self._errors_explained(f"write {name}"):
             obstore.put(self._store, name, content)
 
     def remove(self, names: list[str]) -> None:
         """Remove objects; one that is not there is no error."""
         for start in range(0, len(names), 1000):
-            with self._telling("remove objects"), suppress(FileNotFoundError):
+            with self._errors_explained("remove objects"), suppress(FileNotFoundError):
                 obstore.delete(self._store, names[start : start + 1000])
 
     def fetch(self, entry: Entry, target: Path) -> None:
@@ -199,7 +199,7 @@ class Bucket:
 
         def put(item: tuple[str, Path]) -> None:
             name, path = item
-            with self._telling(f"upload {name}"):
+            with self._errors_explained(f"upload {name}"):
                 obstore.put(
                     self._store, name, path, chunk_size=PART_BYTES, max_concurrency=PARALLEL
                 )
@@ -237,7 +237,7 @@ class Bucket:
                 file.write(self._part(entry, start, min(PART_BYTES, entry.size - start)))
 
     def _part(self, entry: Entry, start: int, length: int) -> bytes:
-        with self._telling(f"fetch {entry.name}"):
+        with self._errors_explained(f"fetch {entry.name}"):
             try:
                 options: Any = {"if_match": entry.etag, "range": (start, start + length)}
                 return bytes(obstore.get(self._store, entry.name, options=options).bytes())
@@ -248,7 +248,7 @@ class Bucket:
                 ) from error
 
     @contextmanager
-    def _telling(self, what: str) -> Iterator[None]:
+    def _errors_explained(self, what: str) -> Iterator[None]:
         """Turn what a store answers into a paragraph without any of its text."""
         try:
             yield
@@ -296,7 +296,7 @@ class Lock:
         Raises:
             RefusedError: another run holds it (exit code LOCKED).
         """
-        with self.bucket._telling("take its lock"):
+        with self.bucket._errors_explained("take its lock"):
             try:
                 self._put("create")
             except AlreadyExistsError:
@@ -355,7 +355,7 @@ class Lock:
                 self.bucket.remove([LOCK])
 
     def _renew(self) -> None:
-        with self._alone, self.bucket._telling("renew its lock"):
+        with self._alone, self.bucket._errors_explained("renew its lock"):
             if not self.version:
                 raise PreconditionError("not held")
             self._put(self.version)
@@ -475,11 +475,11 @@ def _endpoint(scheme: str) -> dict[str, str]:
     }[scheme]
     if scheme == "gs" and (host := os.environ.get("STORAGE_EMULATOR_HOST")):
         # It takes any token.
-        told = host if "://" in host else f"http://{host}"
-        return {"base_url": told, "bearer_token": "emulator"}  # nosec B105
+        url = host if "://" in host else f"http://{host}"
+        return {"base_url": url, "bearer_token": "emulator"}  # nosec B105
     option = "base_url" if scheme == "gs" else "endpoint"
-    url = next(filter(None, map(os.environ.get, names)), None)
-    return {option: url} if url else {}
+    endpoint = next(filter(None, map(os.environ.get, names)), None)
+    return {option: endpoint} if endpoint else {}
 
 
 def _entries_of(found: Iterable[Any]) -> dict[str, Entry]:
@@ -487,9 +487,9 @@ def _entries_of(found: Iterable[Any]) -> dict[str, Entry]:
     return {item["path"]: Entry(item["path"], item["size"], item["e_tag"] or "") for item in found}
 
 
-def _version_of(told: Any) -> dict[str, str]:
+def _version_of(meta: Any) -> dict[str, str]:
     """What a later write names to be over this one: of S3 and Azure the ETag, of GCS a number."""
-    return {name: told[name] for name in ("e_tag", "version") if told.get(name)}
+    return {name: meta[name] for name in ("e_tag", "version") if meta.get(name)}
 
 
 def _masked(address: str) -> str:
@@ -502,24 +502,24 @@ def _cause_of(text: str, scheme: str) -> tuple[str, str]:
     variables = {"s3": "AWS_*", "gs": "GOOGLE_*", "az": "AZURE_*"}[scheme]
     status, code = _STATUS.search(text), _CODE.search(text)
     name = next(filter(None, code.groups()), "") if code else ""
-    told = f" ({name or status[1]})" if status else ""
+    code_text = f" ({name or status[1]})" if status else ""
     if _NO_CREDENTIALS.search(text):
         return (
             "no credentials were found, in the environment or of this machine",
             f"Set {variables} as the provider documents them",
         )
     if name == "NoSuchBucket" or (status and status[1] == "404"):
-        return f"{NO_BUCKET}{told}", NAME_A_BUCKET
+        return f"{NO_BUCKET}{code_text}", NAME_A_BUCKET
     if status and status[1] in ("401", "403"):
         return (
-            f"the credentials are refused{told}",
+            f"the credentials are refused{code_text}",
             f"See that {variables} in the environment are those of a user that may read and write"
             " it",
         )
     if status and status[1] == "301":
-        return f"it is in another region{told}", "Name its region in AWS_REGION"
+        return f"it is in another region{code_text}", "Name its region in AWS_REGION"
     if status:
-        return f"the store answers with status {status[1]}{told}", "Try again later"
+        return f"the store answers with status {status[1]}{code_text}", "Try again later"
     return (
         "it does not answer",
         "Check the network, the name of the bucket, and the endpoint if one is set in the"

@@ -48,14 +48,14 @@ class Place:
     bucket: Bucket | None = None
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def name_in_errors(self) -> Iterator[None]:
         """Have errors name the prefix of the bucket, and not the folder that stands for it."""
         try:
             yield
         except ValuePropsError as error:
-            error.what, error.where = self._named(error.what), self._named(error.where)
-            error.remedy = self._named(error.remedy)
-            error.details = [self._named(detail) for detail in error.details]
+            error.what, error.where = self._with_name(error.what), self._with_name(error.where)
+            error.remedy = self._with_name(error.remedy)
+            error.details = [self._with_name(detail) for detail in error.details]
             raise
 
     def names(self) -> list[str]:
@@ -111,11 +111,11 @@ class Place:
                     found = mirror(self.bucket, is_raw_file, self.folder)
                     fields["files"] = len(found)
         except OSError as error:
-            told = refused_by_system(error)
+            refusal = refused_by_system(error)
             raise ValuePropsError(
-                f"the raw files cannot be kept there ({told.what})",
+                f"the raw files cannot be kept there ({refusal.what})",
                 f"Cache {cache_root()}",
-                f"{told.remedy}; or name another folder in {CACHE}",
+                f"{refusal.remedy}; or name another folder in {CACHE}",
             ) from error
         for source in SOURCES:
             if not any(PATTERNS[source].fullmatch(entry.name) for entry in found):
@@ -127,7 +127,7 @@ class Place:
                 )
         return {entry.name: entry for entry in found}
 
-    def _named(self, text: str) -> str:
+    def _with_name(self, text: str) -> str:
         if self.bucket is None:
             return text
         return re.sub(rf"{re.escape(str(self.folder))}(?!/({_ONLY_HERE}))", self.name, text)

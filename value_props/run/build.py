@@ -98,7 +98,7 @@ def build(request: Request) -> Published:
             request.resources.in_force(out.work),
             _opened(run, publisher, released),
             _begun(run, out, released),
-            request.raw.told(),
+            request.raw.name_in_errors(),
         ):
             verdict = None
             try:
@@ -170,7 +170,7 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
     with (
         tempfile.TemporaryDirectory(prefix="value_props_check_") as scratch,
         request.resources.in_force(Path(scratch)),
-        request.raw.told(),
+        request.raw.name_in_errors(),
     ):
         run = new_run(request, Path(scratch))
         run.database.parent.mkdir()
@@ -396,14 +396,18 @@ def _unpublished() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        told = user_error_of(error)
-        cause = f"{told.where}: {told.what}" if told else f"{type(error).__name__}: {error}"
+        user_error = user_error_of(error)
+        cause = (
+            f"{user_error.where}: {user_error.what}"
+            if user_error
+            else f"{type(error).__name__}: {error}"
+        )
         raise ValuePropsError(
             f"the run passed, but its files could not be published ({cause}); those that were"
             " published before are as they were",
             "Publishing",
-            told.remedy
-            if told
+            user_error.remedy
+            if user_error
             else "Run again with --debug, and report what it shows as a fault of value-props",
             ExitCode.NOT_PUBLISHED,
         ) from error

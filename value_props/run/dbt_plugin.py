@@ -26,7 +26,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         def ingest_raw_files(raw_path: str, parsed_path: str, trust: str) -> int:
             """Called once, by the hook on-run-start; how many files the source `raw` shows."""
             raw = place_of(raw_path, "raw")
-            with raw.told():
+            with raw.name_in_errors():
                 raw.mirrored({})
                 inventory = ingest(raw.folder, ParsedFiles(Path(parsed_path)), Trust(trust))
                 if ignored := ignored_names(raw.names()):

@@ -125,12 +125,14 @@ def _not_all_removed() -> Iterator[None]:
     try:
         yield
     except (OSError, KeyError, ValuePropsError) as error:
-        told = user_error_of(error)
-        cause = f"{told.where}: {told.what}" if told else f"a manifest lacks {error}"
+        user_error = user_error_of(error)
+        cause = (
+            f"{user_error.where}: {user_error.what}" if user_error else f"a manifest lacks {error}"
+        )
         raise ValuePropsError(
             "what is published is without the users, but older files, which may hold them, could"
             f" not all be removed ({cause})",
             "Forgetting",
-            told.remedy if told else "Remove the run of that manifest, and run again",
+            user_error.remedy if user_error else "Remove the run of that manifest, and run again",
             ExitCode.NOT_PUBLISHED,
         ) from error

@@ -199,7 +199,7 @@ def load(request: Request, store: Store) -> Loaded:
         out.sweep()
         out.work.mkdir(parents=True)
         try:
-            with request.raw.told():
+            with request.raw.name_in_errors():
                 inventory = build.ingest_raw_files(run, ParsedFiles(out.parsed))
             with step("load", run.record.seconds) as fields, _exporting(store):
                 loaded = store.fill(inventory, request.trust)

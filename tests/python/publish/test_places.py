@@ -63,7 +63,7 @@ def test_each_address_has_a_folder_in_the_cache(monkeypatch: pytest.MonkeyPatch)
 def test_errors_name_the_address_and_where_only_this_machine_has_it_the_folder() -> None:
     place = place_of("s3://lake/out", "out")
     folder = place.folder
-    with pytest.raises(ValuePropsError) as told, place.told():
+    with pytest.raises(ValuePropsError) as told, place.name_in_errors():
         raise ValuePropsError(
             f"{folder}/runs/1 is missing",
             f"Out path {folder}",
