@@ -466,7 +466,7 @@ def report(run_id: str | None, out: Place) -> None:
     from value_props.record import report as reports
 
     with out.name_in_errors():
-        found = reports.of_run(fetched(out, "report"), run_id)
+        found = reports.report_of(fetched(out, "report"), run_id)
     say_json(found)
 
 

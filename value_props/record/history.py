@@ -39,7 +39,7 @@ FORGOTTEN = "forgotten.json"
 NOTE_BYTES = 4096
 PROBLEM_LENGTH = 600
 # Records that are read one by one, before they are put together with the others.
-MOST_UNFOLDED = 30
+MOST_UNCACHED = 30
 
 
 def begin(out: OutPath, begun: Begun) -> None:
@@ -203,7 +203,7 @@ def last_status(out: OutPath) -> str | None:
     return None
 
 
-def shown(out: OutPath) -> list[str]:
+def runs_made_current(out: OutPath) -> list[str]:
     """Of the passed runs that are kept, those that are or were current, oldest first."""
     return _made_current([out.history / run_id for run_id in out.run_ids()])
 
@@ -217,7 +217,7 @@ def run_before(out: OutPath) -> str:
         ValuePropsError: none is kept.
     """
     current = out.current_run_id()
-    older = [run_id for run_id in shown(out) if current is None or run_id < current]
+    older = [run_id for run_id in runs_made_current(out) if current is None or run_id < current]
     if not older:
         others = [run_id for run_id in out.run_ids() if run_id != current]
         raise ValuePropsError(
@@ -277,29 +277,29 @@ def _load(
     _create_tables(connection)
     folders = _folders(out)
     cache = out.cache / "history"
-    folded = _folded(connection, cache) & {folder.name for folder in folders}
-    new = [folder for folder in folders if folder.name not in folded]
+    cached = _cached_runs(connection, cache) & {folder.name for folder in folders}
+    new = [folder for folder in folders if folder.name not in cached]
     connection.execute(
-        "create or replace temp table folded as select unnest(?) as run_id", [sorted(folded)]
+        "create or replace temp table cached as select unnest(?) as run_id", [sorted(cached)]
     )
     for table in TABLES:
-        if folded:
+        if cached:
             kept = parquet_rows([cache / f"{table.name}.parquet"])
             connection.execute(
                 f"insert into {table.path} by name select {_columns(table)} from {kept}"  # nosec B608
-                " where run_id in (select folded.run_id from folded) order by run_id"
+                " where run_id in (select cached.run_id from cached) order by run_id"
             )
         insert = f"insert into {table.path} by name from {{rows}} order by run_id"
-        _over_records(connection, new, table, insert)
-    if len(new) > MOST_UNFOLDED and not is_read_only:
-        _fold(connection, out, cache)
+        _query_records(connection, new, table, insert)
+    if len(new) > MOST_UNCACHED and not is_read_only:
+        _write_cache(connection, out, cache)
     gone = ", ".join(map(literal, _rolled_back(out))) or "null"
     connection.execute(
         f"update {RUNS.path} set status = 'rolled back' where run_id in ({gone})"  # nosec B608
     )
 
 
-def _folded(connection: duckdb.DuckDBPyConnection, cache: Path) -> set[str]:
+def _cached_runs(connection: duckdb.DuckDBPyConnection, cache: Path) -> set[str]:
     """The runs whose records are put together in the cache; none where it is not whole."""
     if not all(_is_whole(connection, cache / f"{table.name}.parquet", table) for table in TABLES):
         return set()
@@ -308,7 +308,7 @@ def _folded(connection: duckdb.DuckDBPyConnection, cache: Path) -> set[str]:
     return {run_id for (run_id,) in found}
 
 
-def _fold(connection: duckdb.DuckDBPyConnection, out: OutPath, cache: Path) -> None:
+def _write_cache(connection: duckdb.DuckDBPyConnection, out: OutPath, cache: Path) -> None:
     """Put what was loaded together in the cache."""
     draft = out.work / "history"
     remove_tree(draft)
@@ -334,7 +334,7 @@ def _columns(table: Table) -> str:
     return ", ".join(column.name for column in table.columns)
 
 
-def _over_records(
+def _query_records(
     connection: duckdb.DuckDBPyConnection, folders: Sequence[Path], table: Table, statement: str
 ) -> list[tuple[Any, ...]]:
     """Run a statement over the rows of a table in some records; damaged files are left out.
@@ -399,7 +399,7 @@ def _rolled_back(out: OutPath) -> set[str]:
 def _made_current(folders: Sequence[Path]) -> list[str]:
     """Of the runs with these records, those that became current, oldest first."""
     with opened(None) as connection:
-        found = _over_records(
+        found = _query_records(
             connection,
             folders,
             RUNS,

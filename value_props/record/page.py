@@ -93,7 +93,7 @@ def render(report: Mapping[str, Any], figures: Figures) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_shown,
+        finalize=_printable,
     )
     environment.filters.update(number=_number, share=_share, change=_change)
     return environment.get_template("report.html.j2").render(
@@ -104,7 +104,7 @@ def render(report: Mapping[str, Any], figures: Figures) -> str:
     )
 
 
-def _shown(value: object) -> object:
+def _printable(value: object) -> object:
     """What a template prints of a value: of raw text, no character that could hide some."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return "\n".join(printable(line) for line in value.split("\n"))

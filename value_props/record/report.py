@@ -167,13 +167,13 @@ def _write_parquet(report: Mapping[str, Any], path: Path) -> None:
         connection.execute(f"copy datasets to {literal(path)} (format parquet)")
 
 
-def shown(out: OutPath) -> dict[str, Any] | None:
+def current_report(out: OutPath) -> dict[str, Any] | None:
     """The report of the run that the stable names show; None where there is none to read."""
     run_id = out.current_run_id()
     return _read(out.history / run_id / JSON_NAME) if run_id else None
 
 
-def of_run(out: OutPath, run_id: str | None) -> dict[str, Any]:
+def report_of(out: OutPath, run_id: str | None) -> dict[str, Any]:
     """The report of a run, or of the last one that has one.
 
     Args:
@@ -183,7 +183,7 @@ def of_run(out: OutPath, run_id: str | None) -> dict[str, Any]:
     Raises:
         ValuePropsError: there is none to read.
     """
-    found = _read(out.history / run_id / JSON_NAME) if run_id else last(out)
+    found = _read(out.history / run_id / JSON_NAME) if run_id else last_report(out)
     if found is None:
         raise ValuePropsError(
             f"there is no report of {f'run {run_id}' if run_id else 'any run'}",
@@ -195,7 +195,7 @@ def of_run(out: OutPath, run_id: str | None) -> dict[str, Any]:
     return found
 
 
-def last(out: OutPath) -> dict[str, Any] | None:
+def last_report(out: OutPath) -> dict[str, Any] | None:
     """The report of the last run that has one; None where there is none to read."""
     paths = sorted(out.history.glob(f"*/{JSON_NAME}"))
     return _read(paths[-1]) if paths else None

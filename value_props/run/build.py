@@ -146,7 +146,7 @@ def _begun(run: Run, out: OutPath, released: ExitStack) -> Iterator[None]:
     history.settle(out)
     # Receivers may be slow, and the next run need not wait for them.
     released.callback(notify, run, out, history.last_status(out))
-    report_before = report.shown(out)
+    report_before = report.current_report(out)
     try:
         out.sweep()
         (run.folder / "files").mkdir(parents=True)
@@ -335,7 +335,7 @@ def _clean_up(run: Run, out: OutPath) -> None:
     """Remove what no kept run needs, once a run is published."""
     if out.current_run_id() == run.run_id:
         remove_tree(out.last_run)
-    out.prune(history.shown(out))
+    out.prune(history.runs_made_current(out))
     report.remove_texts(out, besides=report.runs_with_files(out))
     _prune_parsed(out)
     remove_tree(out.work)

@@ -156,13 +156,13 @@ def replace_metrics(run: Run, out: OutPath, report_before: Mapping[str, Any] | N
 
 def replace_metrics_after_rollback(out: OutPath) -> None:
     """Let metrics.prom say what is published now. Call it under the lock, after a rollback."""
-    last = report.last(out)
+    last = report.last_report(out)
     if last is None:
         return
     # What it made current is not so any more, or is told by the second report.
     ended = {**last, "run": {**last["run"], "is_made_current": False}}
     with log_and_continue("ending"):
-        _write_metrics(metrics.text_of(ended, report.shown(out)), out.root)
+        _write_metrics(metrics.text_of(ended, report.current_report(out)), out.root)
 
 
 def _write_metrics(text: str, folder: Path) -> None:

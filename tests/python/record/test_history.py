@@ -67,7 +67,7 @@ def publish(out: OutPath, run_id: str, is_made_current: bool = True) -> None:
         if is_made_current:
             out.switch_to(run_id)
         history.commit(out, run_id)
-        out.prune(history.shown(out))
+        out.prune(history.runs_made_current(out))
 
 
 def fail(out: OutPath, run_id: str) -> None:
@@ -213,7 +213,7 @@ def test_records_that_are_put_together_tell_the_same(
     fail(out, "2")
     publish(out, "3")
     plain = history.runs(out, 100)
-    monkeypatch.setattr(history, "MOST_UNFOLDED", 1)
+    monkeypatch.setattr(history, "MOST_UNCACHED", 1)
     fail(out, "4")
     folded = out.cache / "history"
     # They are read from there, and those that came since from their records.
@@ -276,7 +276,7 @@ def test_a_record_of_a_later_version_is_read(
     for path in out.history.glob("*/*.parquet"):
         add_a_column(path)
     assert history.runs(out, 100) == plain
-    monkeypatch.setattr(history, "MOST_UNFOLDED", 1)
+    monkeypatch.setattr(history, "MOST_UNCACHED", 1)
     publish(out, "3")
     for path in (out.cache / "history").iterdir():
         add_a_column(path)
