@@ -50,7 +50,7 @@ def move(source: Path, target: Path) -> None:
     sync(target.parent)
 
 
-def lead(link: Path, target: Path) -> None:
+def replace_link(link: Path, target: Path) -> None:
     """Have a symbolic link lead to a target, in one step, and bring that to the disk."""
     draft = link.with_name(f".{link.name}.draft")
     draft.unlink(missing_ok=True)

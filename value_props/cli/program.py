@@ -36,7 +36,7 @@ from value_props.parameters import PARAMETERS, check_parameters, find_project, f
 from value_props.publish.lock import is_held
 from value_props.publish.out_path import DATABASE, MANIFEST, PAGE
 from value_props.publish.places import Place, is_address, place_of
-from value_props.publish.publisher import existing, fetched, verify_current
+from value_props.publish.publisher import existing_publisher, fetched_out_path, verify_current
 from value_props.resources import RESOURCES, Resources, resolve
 
 DEFAULT_RAW = Path("data/raw")
@@ -373,7 +373,7 @@ def forget(debug: bool, /, users: set[int], out: Place, **given: Any) -> None:
     from value_props.run import forget as job
 
     with out.name_in_errors():
-        edition = fetched(out, job.COMMAND).edition
+        edition = fetched_out_path(out, job.COMMAND).edition
         request = replace(_request(debug, out, out, given, True), edition=edition)
         published, forgotten = job.forget(request, users)
     with result_stands():
@@ -400,7 +400,7 @@ def verify(out: Place) -> None:
     Files in a bucket are downloaded for this and not kept.
     """
     with out.name_in_errors():
-        run_id = verify_current(existing(out))
+        run_id = verify_current(existing_publisher(out))
     say(f"Run {run_id}: all files are as they were published.")
 
 
@@ -418,7 +418,7 @@ def history(out: Place, limit: int, is_json: bool) -> None:
     """List the last runs and their results, including failed and killed runs."""
     from value_props.record import history as records
 
-    publisher = existing(out)
+    publisher = existing_publisher(out)
     out_path = publisher.out
     try:
         publisher.fetch("history")
@@ -466,7 +466,7 @@ def report(run_id: str | None, out: Place) -> None:
     from value_props.record import report as reports
 
     with out.name_in_errors():
-        found = reports.report_of(fetched(out, "report"), run_id)
+        found = reports.report_of(fetched_out_path(out, "report"), run_id)
     say_json(found)
 
 
@@ -531,7 +531,7 @@ def diff(before: str, after: str, out: Place) -> None:
     from value_props.publish.diff import changes
 
     with out.name_in_errors():
-        found = changes(fetched(out, "diff", runs=(before, after)), before, after)
+        found = changes(fetched_out_path(out, "diff", runs=(before, after)), before, after)
     _print_table(f"changes from {before} to {after}", found, is_always_table=True)
 
 
@@ -553,7 +553,7 @@ def docs(out: Place) -> None:
 
     project = find_project()
     with out.name_in_errors():
-        out_path = fetched(out, "docs", names=(DATABASE, PAGE), may_be_missing=True)
+        out_path = fetched_out_path(out, "docs", names=(DATABASE, PAGE), may_be_missing=True)
     site = write_docs(project, out_path, project / "target" / "docs")
     for name, reason in site.missing.items():
         complain(f"{name}: {reason}")

@@ -58,7 +58,7 @@ class BucketPublisher:
     lock: Lock | None = None
 
     @contextmanager
-    def opened(self, run_id: str) -> Iterator[None]:
+    def session(self, run_id: str) -> Iterator[None]:
         """Hold the lock of the bucket, and bring the folder to its state.
 
         At the end the records of runs go up, that of a failed one too, and old runs are removed.
@@ -86,8 +86,8 @@ class BucketPublisher:
                 the manifests are.
         """
         entries = self.bucket.entries()
-        shown = self._shown(entries)
-        self.out.refuse_other(edition_of(shown) if shown else None)
+        current = self._current_manifest(entries)
+        self.out.refuse_other_edition(edition_of(current) if current else None)
         kept = _run_ids(entries)
         for run_id in self.out.run_ids():
             if run_id not in kept:
@@ -97,16 +97,16 @@ class BucketPublisher:
                 mark.unlink()
         wanted = [f"runs/{run_id}/{MANIFEST}" for run_id in kept]
         wanted += [name for name in entries if name.startswith("quality/")]
-        if shown:
-            wanted += [f"runs/{shown['run_id']}/{name}" for name in names]
+        if current:
+            wanted += [f"runs/{current['run_id']}/{name}" for name in names]
         for name in wanted:
             if name not in entries:
                 raise _damaged(self.bucket, MANIFEST, f"{name}, which it names, is not there")
         in_parallel(self._fetch, [entries[name] for name in wanted])
-        if shown:
-            self.out.switch_to(shown["run_id"])
+        if current:
+            self.out.switch_to(current["run_id"])
         else:
-            self.out.show_none()
+            self.out.clear_current()
 
     def fetch(self, command: str, names: Collection[str] = (), runs: Collection[str] = ()) -> None:
         """Bring the folder to the state of the bucket, with what a command reads.
@@ -137,7 +137,7 @@ class BucketPublisher:
         files = self.out.work / "files"
         paths = {f"runs/{run_id}/{path.relative_to(files)}": path for path in _files_of(files)}
         manifest = f"runs/{run_id}/{MANIFEST}"
-        with _not_published(), step("upload", {}):
+        with _errors_as_not_published(), step("upload", {}):
             self._check_lock()
             self.bucket.upload({name: path for name, path in paths.items() if name != manifest})
             self.bucket.upload({manifest: paths[manifest]})
@@ -149,7 +149,7 @@ class BucketPublisher:
         Raises:
             ValuePropsError: as add_run.
         """
-        with _not_published():
+        with _errors_as_not_published():
             self._check_lock()
             manifest = self._manifest_of(run_id)
             for output in manifest["outputs"]:
@@ -159,10 +159,10 @@ class BucketPublisher:
                 self.bucket.write(MANIFEST, f"{text}\n".encode())
             except ValuePropsError:
                 # It is there all the same where only the store's answer was lost.
-                if not self._shows(run_id):
+                if not self._is_current(run_id):
                     raise
             except KeyboardInterrupt:
-                if self._shows(run_id):
+                if self._is_current(run_id):
                     self.out.switch_to(run_id)
                 raise
         self.out.switch_to(run_id)
@@ -191,8 +191,8 @@ class BucketPublisher:
         Raises:
             ValuePropsError: the manifest is damaged, or names a run that is not there.
         """
-        shown = self._shown(self.bucket.entries())
-        return shown["run_id"] if shown else None
+        current = self._current_manifest(self.bucket.entries())
+        return current["run_id"] if current else None
 
     def push(self) -> None:
         """Bring up the records that the bucket lacks, and remove the runs that are not kept.
@@ -213,9 +213,9 @@ class BucketPublisher:
         for files in filter(None, (changed, marks)):
             self.bucket.upload(files)
         kept = set(self.out.run_ids())
-        # Also where it is not known here that it came to be shown.
-        if shown := self._shown(entries):
-            kept.add(shown["run_id"])
+        # Also where it is not known here that it came to be current.
+        if current := self._current_manifest(entries):
+            kept.add(current["run_id"])
         gone = [name for name in entries if name.startswith("runs/") and _second(name) not in kept]
         gone += [
             name for name in entries if name.endswith(f"/{ROLLED_BACK}") and name not in records
@@ -230,20 +230,20 @@ class BucketPublisher:
         stay = f"Metrics, and what a failed run leaves, stay here in {self.out.root}."
         return prefix, str(self.bucket) if is_current else prefix, stay
 
-    def _shown(self, entries: dict[str, Entry]) -> dict[str, Any] | None:
+    def _current_manifest(self, entries: dict[str, Entry]) -> dict[str, Any] | None:
         """The root manifest."""
         if MANIFEST not in entries:
             return None
-        shown = _read_manifest(self.bucket, MANIFEST)
-        if f"runs/{shown['run_id']}/{MANIFEST}" not in entries:
+        current = _read_manifest(self.bucket, MANIFEST)
+        if f"runs/{current['run_id']}/{MANIFEST}" not in entries:
             raise _damaged(
                 self.bucket,
                 MANIFEST,
-                f"the files of run {shown['run_id']}, which it names, are not there",
+                f"the files of run {current['run_id']}, which it names, are not there",
             )
-        return shown
+        return current
 
-    def _shows(self, run_id: str) -> bool:
+    def _is_current(self, run_id: str) -> bool:
         """Whether the root manifest is known to show a run."""
         with suppress(ValuePropsError, FileNotFoundError):
             return bool(_read_manifest(self.bucket, MANIFEST)["run_id"] == run_id)
@@ -318,7 +318,7 @@ def _files_of(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def _not_published() -> Iterator[None]:
+def _errors_as_not_published() -> Iterator[None]:
     try:
         yield
     except ValuePropsError as error:

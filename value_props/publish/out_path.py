@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from value_props.errors import RefusedError, ValuePropsError, owners_of
-from value_props.files import lead, move, remove_tree, sha256_of, sync
+from value_props.files import move, remove_tree, replace_link, sha256_of, sync
 
 DATABASE = "value_props.duckdb"
 PAGE = "report.html"
@@ -143,7 +143,7 @@ class OutPath:
                 f"Out path {self.root}",
                 "Name a folder that can be written, or have its owner grant the right",
             )
-        self.refuse_other(edition_at(self.root))
+        self.refuse_other_edition(edition_at(self.root))
         for name in (*self.edition.stable_names, "current"):
             path = self.root / name
             if path.exists() and not path.is_symlink():
@@ -153,7 +153,7 @@ class OutPath:
                     "Move it away, or name another folder in --out",
                 )
 
-    def refuse_other(self, published: Edition | None) -> None:
+    def refuse_other_edition(self, published: Edition | None) -> None:
         """Refuse to publish over what another command published.
 
         Raises:
@@ -229,21 +229,21 @@ class OutPath:
             path = self.root / name
             if not path.is_symlink():
                 path.symlink_to(Path("current") / name)
-        lead(self.current, Path("runs") / run_id)
+        replace_link(self.current, Path("runs") / run_id)
 
-    def show_none(self) -> None:
+    def clear_current(self) -> None:
         """Have the stable names show no run."""
         for name in ("current", *self.edition.stable_names):
             (self.root / name).unlink(missing_ok=True)
 
-    def prune(self, shown: Sequence[str] = ()) -> None:
+    def prune(self, made_current: Sequence[str] = ()) -> None:
         """Keep the last passed runs, the current one, and the last that were current.
 
         Args:
-            shown: the kept runs that were current, oldest first. Weeks that were built afterwards
-                are newer runs, and must not take the place of what one may go back to.
+            made_current: ids of kept runs that are or were current, oldest first. Later builds of
+                older weeks must not push them out, because a rollback goes back to them.
         """
-        keep = {*self.run_ids()[-RUNS_KEPT:], *shown[-RUNS_KEPT:], self.current_run_id()}
+        keep = {*self.run_ids()[-RUNS_KEPT:], *made_current[-RUNS_KEPT:], self.current_run_id()}
         for run_id in self.run_ids():
             if run_id not in keep:
                 remove_tree(self.runs / run_id)

@@ -24,7 +24,7 @@ class Publisher(Protocol):
     place: Place
     out: OutPath
 
-    def opened(self, run_id: str) -> AbstractContextManager[None]:
+    def session(self, run_id: str) -> AbstractContextManager[None]:
         """Let one run publish here: the folder has the state that is published.
 
         Raises:
@@ -71,7 +71,7 @@ class LocalPublisher:
     place: Place
     out: OutPath
 
-    def opened(self, run_id: str) -> AbstractContextManager[None]:
+    def session(self, run_id: str) -> AbstractContextManager[None]:
         """Nothing is to be done: the lock of the folder keeps others out."""
         return nullcontext()
 
@@ -119,7 +119,7 @@ def publisher_of(place: Place, edition: Edition = REPORT) -> Publisher:
     return BucketPublisher(place, out, place.bucket)
 
 
-def existing(place: Place, *, may_be_missing: bool = False) -> Publisher:
+def existing_publisher(place: Place, *, may_be_missing: bool = False) -> Publisher:
     """The publisher of an out path, for what is published there.
 
     Args:
@@ -141,7 +141,7 @@ def existing(place: Place, *, may_be_missing: bool = False) -> Publisher:
     return publisher_of(place, edition_at(place.folder) or REPORT)
 
 
-def fetched(
+def fetched_out_path(
     place: Place,
     command: str,
     names: Collection[str] = (),
@@ -149,8 +149,8 @@ def fetched(
     *,
     may_be_missing: bool = False,
 ) -> OutPath:
-    """An out path with what a command reads; see existing, and Publisher.fetch."""
-    publisher = existing(place, may_be_missing=may_be_missing)
+    """An out path with what a command reads; see existing_publisher, and Publisher.fetch."""
+    publisher = existing_publisher(place, may_be_missing=may_be_missing)
     publisher.fetch(command, names, runs)
     return publisher.out
 

@@ -44,7 +44,7 @@ from value_props.run.request import Request, Run, new_run
 from value_props.sample import raw_files as sample
 
 # What `check` needs of the project: the raw data, the window, and the gate's tables.
-PROFILE_OPTIONS = (
+CHECK_OPTIONS = (
     *MODELS_ONLY,
     "--select",
     "+quarantined_rows",
@@ -96,8 +96,8 @@ def build(request: Request) -> Published:
             ExitStack() as released,
             exclusive(out.lock, run.run_id),
             request.resources.in_force(out.work),
-            _opened(run, publisher, released),
-            _begun(run, out, released),
+            _publisher_session(run, publisher, released),
+            _recorded(run, out, released),
             request.raw.name_in_errors(),
         ):
             verdict = None
@@ -107,7 +107,7 @@ def build(request: Request) -> Published:
                 emit_lineage(run, out, verdict)
             if verdict.problems:
                 raise _gate_error(verdict, out)
-            with _unpublished():
+            with _errors_as_not_published():
                 finished.append(_finish(run, publisher))
                 _publish(run, publisher, finished[0])
             with log_and_continue("ending"):
@@ -121,21 +121,21 @@ def build(request: Request) -> Published:
 
 
 @contextmanager
-def _opened(run: Run, publisher: Publisher, released: ExitStack) -> Iterator[None]:
+def _publisher_session(run: Run, publisher: Publisher, released: ExitStack) -> Iterator[None]:
     """Open where to publish to; a run that cannot is one that began and failed."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(publisher.opened(run.run_id))
+            stack.enter_context(publisher.session(run.run_id))
         except RefusedError:
             raise
         except ValuePropsError:
-            with _begun(run, publisher.out, released):
+            with _recorded(run, publisher.out, released):
                 raise
         yield
 
 
 @contextmanager
-def _begun(run: Run, out: OutPath, released: ExitStack) -> Iterator[None]:
+def _recorded(run: Run, out: OutPath, released: ExitStack) -> Iterator[None]:
     """Record what becomes of a run in the block, and tell who is configured.
 
     Args:
@@ -176,7 +176,7 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
         run.database.parent.mkdir()
         dbt = _dbt(run, Path(scratch) / "target")
         _ingest_and_parse(run, dbt, ParsedFiles(Path(scratch) / "parsed"))
-        outcomes = _run_dbt(run, dbt, PROFILE_OPTIONS)
+        outcomes = _run_dbt(run, dbt, CHECK_OPTIONS)
         verdict = judge(outcomes, run.database)
         verdict.warnings.extend(run.record.warnings)
         queries = {
@@ -391,7 +391,7 @@ def _why_kept_back(run: Run, out: OutPath) -> str | None:
 
 
 @contextmanager
-def _unpublished() -> Iterator[None]:
+def _errors_as_not_published() -> Iterator[None]:
     """Whatever fails once the gate is passed is a failure to publish."""
     try:
         yield

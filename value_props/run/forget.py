@@ -99,8 +99,8 @@ def _remove_older(request: Request, run_id: str | None, user_count: int) -> Forg
     out = publisher.out
     with (
         exclusive(out.lock, COMMAND),
-        publisher.opened(COMMAND),
-        _not_all_removed(),
+        publisher.session(COMMAND),
+        _errors_as_not_all_removed(),
         step("forget", {}) as fields,
     ):
         history.settle(out)
@@ -121,7 +121,7 @@ def _remove_older(request: Request, run_id: str | None, user_count: int) -> Forg
 
 
 @contextmanager
-def _not_all_removed() -> Iterator[None]:
+def _errors_as_not_all_removed() -> Iterator[None]:
     try:
         yield
     except (OSError, KeyError, ValuePropsError) as error:

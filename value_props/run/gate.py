@@ -10,7 +10,7 @@ from value_props.errors import ExitCode, ValuePropsError, remedy_of
 from value_props.record.facts import NodeOutcome, Verdict
 
 # Singular tests that only repeat what the quality tables say in full.
-_TOLD_BY_TABLES = {
+_REPORTED_BY_TABLES = {
     "assert_quarantine_rate_is_allowed",
     "assert_report_weeks_have_prints",
     "assert_report_days_have_prints",
@@ -39,7 +39,7 @@ def judge(
     problems += [
         _test_sentence(outcome)
         for outcome in outcomes
-        if outcome.status == "fail" and (outcome.name not in _TOLD_BY_TABLES or not problems)
+        if outcome.status == "fail" and (outcome.name not in _REPORTED_BY_TABLES or not problems)
     ]
     warnings = [*_missing(work_database, "warn"), *_warnings(work_database)]
     warnings += [

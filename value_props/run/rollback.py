@@ -6,7 +6,7 @@ from typing import Any
 
 from value_props.publish.lock import exclusive
 from value_props.publish.places import Place
-from value_props.publish.publisher import existing, roll_back
+from value_props.publish.publisher import existing_publisher, roll_back
 from value_props.record import history
 from value_props.run.ending import replace_metrics_after_rollback
 
@@ -27,9 +27,9 @@ def rollback(place: Place, run_id: str | None) -> dict[str, Any]:
         ValuePropsError: there is none to go back to, its files are damaged, or the store fails.
         RefusedError: another run holds the lock.
     """
-    publisher = existing(place)
+    publisher = existing_publisher(place)
     out = publisher.out
-    with exclusive(out.lock, COMMAND), publisher.opened(COMMAND):
+    with exclusive(out.lock, COMMAND), publisher.session(COMMAND):
         now = run_id or history.run_before(out)
         roll_back(publisher, now)
         history.settle(out)

@@ -243,7 +243,7 @@ def test_an_out_path_that_cannot_be_opened_is_told_and_recorded(
     folder = place_of(OUT.address, "out").folder
     assert "value_props_run_exit_code 2.0" in (folder / "metrics.prom").read_text(encoding="utf-8")
     # The next run brings the record up.
-    with BucketPublisher(Place(OUT.address, folder, OUT), OutPath(folder), OUT).opened("next"):
+    with BucketPublisher(Place(OUT.address, folder, OUT), OutPath(folder), OUT).session("next"):
         pass
     monkeypatch.setenv(CACHE, str(tmp_path / "elsewhere"))
     run = history()[alert["run_id"]]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from value_props import files
-from value_props.files import lead, remove_tree, replace_text, replacing
+from value_props.files import remove_tree, replace_link, replace_text, replacing
 from value_props.logs import log_file, logger
 
 
@@ -68,9 +68,9 @@ def test_what_is_replaced_is_on_the_disk_before_it_has_its_name(
     monkeypatch.setattr(files, "sync", lambda each: synced.append((each.name, path.exists())))
     replace_text(path, "text")
     assert synced == [(".a.draft", False)]
-    lead(tmp_path / "link", Path("a"))
+    replace_link(tmp_path / "link", Path("a"))
     assert synced[1:] == [(tmp_path.name, True)]
-    lead(tmp_path / "link", Path("b"))
+    replace_link(tmp_path / "link", Path("b"))
     assert (tmp_path / "link").readlink() == Path("b")
 
 

@@ -23,7 +23,7 @@ def publish(folder: Path, prefix: str, run_id: str, lake: str = LAKE) -> None:
     bucket = Bucket(f"{lake}/{prefix}")
     remote = BucketPublisher(Place(str(bucket), folder, bucket), OutPath(folder), bucket)
     remote.out.prepare()
-    with remote.opened(run_id):
+    with remote.session(run_id):
         remote.out.sweep()
         files = remote.out.work / "files"
         files.mkdir(parents=True)
