@@ -1,4 +1,4 @@
-"""What is known of a run: how it began, what dbt did, what was found, and how it ended."""
+"""Dataclasses with the facts of a run: its start, its dbt nodes, its verdict and its end."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# In the name of a version: that of a dbt package.
+# Prefix of the names of dbt packages in Begun.versions.
 PACKAGE = "dbt package "
 
 
 @dataclass(frozen=True)
 class NodeOutcome:
-    """What became of one node of a dbt run.
+    """The outcome of one node of a dbt run.
 
     Args:
-        name: of the model or test.
+        name: name of the model, test, seed or snapshot.
         kind: resource type: model, test, unit_test, seed, snapshot.
         status: success, pass, warn, fail, error or skipped.
-        failures: failing rows of a test.
+        failures: number of failing rows of a test.
         seconds: wall time.
-        message: what dbt says of it.
-        table: schema and name of what was built, of a test its failing rows; or empty.
-        model_name: what a test judges: a model, or those that a singular test reads.
-        column_name: that a test judges; None for a test of a table.
-        rule: kind of a generic test, `singular`, or empty for what is no data test.
-        severity: of a test: error or warn.
-        is_sampled: whether a test asks a sample of the users where a run publishes.
-        description: of the node.
-        columns: that the node is to have: type by name, None where only the name is agreed.
+        message: dbt's message; may quote raw data.
+        table: schema and name of the table built, or of a test's failing rows; empty without one.
+        model_name: the model tested; for a singular test the models it reads, joined by commas.
+        column_name: the column tested; None for a test of a table.
+        rule: the generic test, or `singular`; empty if the node is no data test.
+        severity: error or warn; empty if the node is no data test.
+        is_sampled: whether the test reads only a sample of users when a run publishes.
+        description: description in the project.
+        columns: expected types by column name; None where only the name is expected.
     """
 
     name: str
@@ -49,21 +49,21 @@ class NodeOutcome:
 
     @property
     def query(self) -> str | None:
-        """SQL that shows the failing rows of a test in the run's database, where there are any."""
+        """SQL that lists the failing rows in the run's database; None without failing rows."""
         return f"from {self.table}" if self.failures and self.table else None
 
 
 @dataclass(frozen=True)
 class Begun:
-    """What is known of a run when it begins.
+    """The facts known when a run begins.
 
     Args:
-        run_id: of the run.
+        run_id: start in UTC and six random hex digits.
         started_at: UTC, ISO 8601.
-        raw_path: as the user gave it.
-        parameters: texts by name, as the user gave them.
-        git_commit: of the project; None without git.
-        versions: of what computes the run, by name; that of a dbt package begins with PACKAGE.
+        raw_path: full path of the raw folder, or the address of the bucket.
+        parameters: values by dbt var, as the user gave them; no defaults.
+        git_commit: commit of the project; None without git.
+        versions: versions by tool; names of dbt packages begin with PACKAGE.
     """
 
     run_id: str
@@ -79,11 +79,11 @@ class Ended:
     """How a run ended.
 
     Args:
-        status: published, failed or killed; or running, as long as it did not end.
-        exit_code: what the command exits with; None for a killed run.
+        status: published, failed, killed, or running.
+        exit_code: exit code of the command; None for a killed or running run.
         problem: what is wrong; None for a published run.
         is_made_current: whether the run became the current one.
-        ended_at: UTC, ISO 8601; None for a killed run, since nobody saw it end.
+        ended_at: UTC, ISO 8601; None for a killed or running run.
     """
 
     status: str
@@ -95,15 +95,15 @@ class Ended:
 
 @dataclass
 class Record:
-    """All that is known of a run. Manifest, report, page and history are made of it.
+    """All facts of a run. Manifest, report, page and history are made from it.
 
     Args:
-        begun: what is known at its start.
-        ended: how it ended.
-        problems: why it failed, a sentence each, most important first. They hold no raw data.
-        warnings: a sentence each.
+        begun: the facts known at the start.
+        ended: how the run ended.
+        problems: why it failed: sentences without raw data, most important first.
+        warnings: sentences without full stop.
         seconds: wall time by step.
-        outcomes: of the nodes that dbt ran.
+        outcomes: the outcome of each node that dbt ran.
         ignored_files: files beside the raw files whose names nearly match those of raw files.
         is_sample_data: whether `value-props sample` made one of the raw files.
     """
@@ -124,17 +124,17 @@ class Record:
 
     @property
     def test_counts(self) -> dict[str, int]:
-        """How many data tests have each status."""
+        """Number of data tests by status."""
         return dict(Counter(test.status for test in self.tests))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate found.
+    """The verdict of the gate.
 
     Args:
-        problems: a sentence each; none means that the run may be published.
-        warnings: a sentence each.
+        problems: sentences without full stop; if empty, the run may be published.
+        warnings: sentences without full stop.
     """
 
     problems: list[str]
@@ -142,5 +142,5 @@ class Verdict:
 
 
 def utc_now() -> str:
-    """The time now, UTC, to the second: `2020-11-30T06:00:00Z`."""
+    """Return the current time in UTC, such as `2020-11-30T06:00:00Z`."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

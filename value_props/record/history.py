@@ -1,15 +1,15 @@
-"""The history of all runs: one folder of Parquet files a run, read as one table.
+"""The history of all runs: a folder of Parquet files per run, loaded as the tables of `quality`.
 
     out/quality/<run_id>/
-      runs.parquet, test_results.parquet, …, one file for each table of history_tables.py
-      report.json, report.parquet   what the run found; see report.py
-      texts_removed     an empty file: the run's files are gone, and with them the raw text in these
-      rolled_back       an empty file: the run was current, and an older one is now
-      forgotten.json    the run was published to forget users; see forget.py
+      runs.parquet, test_results.parquet, …   one file per table of history_tables.py
+      report.json, report.parquet             the report of the run; see report.py
+      texts_removed     empty file: the raw text in the report was removed with the run's files
+      rolled_back       empty file: the run was current until a rollback
+      forgotten.json    the run was published to forget users; see run/forget.py
 
-A folder is written in the work folder of its run and then renamed, so it is whole or not
-there. A run that is killed, or that could not write its record, leaves its begun.json behind;
-the next run settles what became of it. So each run that began is recorded once.
+A record is atomic: it is written in the run's work folder and then renamed. A run that was killed,
+or could not write its record, leaves begun.json behind, and the next run writes the record. So each
+run that began is recorded exactly once.
 """
 
 from __future__ import annotations
@@ -35,36 +35,36 @@ from value_props.record.history_tables import RUNS, TABLES, Table
 BEGUN = "begun.json"
 RECORD = "record"
 FORGOTTEN = "forgotten.json"
-# Room in a note for what becomes of the run; six bytes for each character of its problem.
+# Bytes reserved in begun.json for the end of the run; JSON may need six bytes for a character.
 NOTE_BYTES = 4096
 PROBLEM_LENGTH = 600
-# Records that are read one by one, before they are put together with the others.
+# Number of new records above which they are merged into the cache.
 MOST_UNCACHED = 30
 
 
 def begin(out: OutPath, begun: Begun) -> None:
-    """Leave a note of a run in its work folder. Call it under the lock, after settle."""
+    """Write begun.json to the work folder. The caller holds the lock and has called settle."""
     replace_text(out.work / BEGUN, json.dumps(asdict(begun)) + "\n" + " " * NOTE_BYTES)
 
 
 def note_end(out: OutPath, ended: Ended) -> None:
-    """Add to the note of a run what became of it, in bytes that it has already.
+    """Write the end of the run into the reserved bytes of begun.json.
 
-    So it is known even where a full disk keeps the record from being written.
+    That needs no disk space, so the end is known even if the disk is too full for the record.
     """
     problem = (ended.problem or "")[:PROBLEM_LENGTH]
     text = json.dumps(asdict(replace(ended, problem=problem or None))).encode()
     path = out.work / BEGUN
     with path.open("r+b") as note:
         note.readline()
-        # Between a read and a write a file has to be told where it is.
+        # Python requires a seek between a read and a write.
         note.seek(note.tell())
         note.write(text.ljust(NOTE_BYTES))
     sync(path)
 
 
 def _unsettled(out: OutPath) -> Record | None:
-    """What the note of a run says that ended without a record, or has not ended yet."""
+    """Return what begun.json says of a run without a record; None without the file."""
     try:
         begun_text, _, ended_text = (out.work / BEGUN).read_bytes().partition(b"\n")
     except FileNotFoundError:
@@ -74,18 +74,18 @@ def _unsettled(out: OutPath) -> Record | None:
         if ended_text.strip():
             return Record(begun, Ended(**json.loads(ended_text)))
     except (ValueError, TypeError):
-        logger.warning("step=history problem=the note of the last run is damaged: %s", out.work)
+        logger.warning("step=history problem=begun.json of the last run is damaged: %s", out.work)
         return None
     return Record(begun, Ended("killed", problem="The run was killed", ended_at=None))
 
 
 def stage(out: OutPath, record: Record, database: Path | None = None) -> None:
-    """Write the record of a run beside its work, and all history into its database.
+    """Write the record of a run to the work folder, and the history of all runs to its database.
 
     Args:
-        out: where the run works.
-        record: of the run, as it ended, or will end once it is made current.
-        database: that the run filled, or did not come to; None writes the record only.
+        out: the out path of the run.
+        record: the facts of the run. A run that is about to be published counts as published.
+        database: the database of the run; None writes the record only.
     """
     folder, run_id = out.work / RECORD, record.begun.run_id
     remove_tree(folder)
@@ -113,16 +113,17 @@ def stage(out: OutPath, record: Record, database: Path | None = None) -> None:
 
 
 def commit(out: OutPath, run_id: str) -> None:
-    """Make the staged record part of the history, in one step."""
+    """Move the staged record into the history. This is atomic."""
     out.history.mkdir(exist_ok=True)
     move(out.work / RECORD, out.history / run_id)
 
 
 def is_recorded(out: OutPath, run_id: str) -> bool:
-    """Whether a run that ended is part of the history; else its files are no run to go back to.
+    """Return whether a run is recorded. Commit its staged record, or remove its files, if not.
 
-    The files are switched to once the record of a published run is staged, so where they are
-    the current ones, that record holds.
+    A run becomes current only after its record is staged. So if the run is current, the staged
+    record is complete and is committed. Otherwise the run was not published, and its files are
+    removed.
     """
     if has_record(out, run_id):
         return True
@@ -134,14 +135,14 @@ def is_recorded(out: OutPath, run_id: str) -> bool:
 
 
 def has_record(out: OutPath, run_id: str) -> bool:
-    """Whether the record of a run is part of the history."""
+    """Return whether the history holds the record of a run."""
     return (out.history / run_id).exists()
 
 
 def settle(out: OutPath) -> None:
-    """Record what became of a run that left no record, and which runs were rolled back.
+    """Record a run that ended without a record, and mark the runs that were rolled back.
 
-    Call it under the lock, before the work folder is swept.
+    The caller holds the lock and has not yet swept the work folder.
     """
     if unsettled := _unsettled(out):
         run_id = unsettled.begun.run_id
@@ -158,12 +159,12 @@ def settle(out: OutPath) -> None:
 
 
 def note_forgotten(out: OutPath, run_id: str | None, facts: Mapping[str, Any]) -> None:
-    """Record that users were removed from all that is kept. Call it under the lock.
+    """Record that users were forgotten. The caller holds the lock.
 
     Args:
-        out: where it was done.
-        run_id: that was published without them; without one the last recorded run has the note.
-        facts: JSON values, by name.
+        out: the out path.
+        run_id: the run published without the users; None adds the note to the last recorded run.
+        facts: JSON values by name; see run/forget.py.
     """
     folders = [out.history / run_id] if run_id else _folders(out)[-1:]
     for folder in folders:
@@ -173,7 +174,7 @@ def note_forgotten(out: OutPath, run_id: str | None, facts: Mapping[str, Any]) -
 
 
 def forgotten(out: OutPath) -> dict[str, list[dict[str, Any]]]:
-    """What note_forgotten recorded, by run, oldest first."""
+    """Return the facts of note_forgotten by run_id, oldest run first."""
     return {folder.name: notes for folder in _folders(out) if (notes := _notes_of(folder))}
 
 
@@ -186,14 +187,14 @@ def _notes_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def run_ids(out: OutPath) -> list[str]:
-    """The runs that began, oldest first, with one that left no record."""
+    """Return the ids of all runs that began, oldest first, including one without a record."""
     unsettled = _unsettled(out)
     noted = [unsettled.begun.run_id] if unsettled else []
     return sorted({*noted, *(folder.name for folder in _folders(out)), *out.run_ids()})
 
 
 def last_status(out: OutPath) -> str | None:
-    """What became of the last recorded run, rollbacks aside; None where nothing tells."""
+    """Return the status of the last recorded run, ignoring rollbacks; None if unknown."""
     folders = _folders(out)
     if not folders:
         return None
@@ -204,17 +205,17 @@ def last_status(out: OutPath) -> str | None:
 
 
 def runs_made_current(out: OutPath) -> list[str]:
-    """Of the passed runs that are kept, those that are or were current, oldest first."""
+    """Return the ids of kept runs that are or were current, oldest first."""
     return _made_current([out.history / run_id for run_id in out.run_ids()])
 
 
 def run_before(out: OutPath) -> str:
-    """The last run that was current before the one that is.
+    """Return the id of the run that was current before the current one.
 
-    A run of an older week, which was built afterwards and did not become current, is none.
+    A later run of an older week that never became current is skipped.
 
     Raises:
-        ValuePropsError: none is kept.
+        ValuePropsError: no such run is kept.
     """
     current = out.current_run_id()
     older = [run_id for run_id in runs_made_current(out) if current is None or run_id < current]
@@ -231,9 +232,9 @@ def run_before(out: OutPath) -> str:
 
 
 def runs(out: OutPath, limit: int) -> list[dict[str, Any]]:
-    """The last runs, the newest first, with the columns of the table `runs` and some sums.
+    """Return the last runs, newest first, with the columns of `runs` and sums of rows and tests.
 
-    It writes nothing: a run that left no record and is over is told by its note.
+    Nothing is written. A run that ended without a record is read from begun.json.
     """
     with opened(None) as connection:
         _load(connection, out, is_read_only=True)
@@ -269,10 +270,10 @@ def _insert(
 def _load(
     connection: duckdb.DuckDBPyConnection, out: OutPath, *, is_read_only: bool = False
 ) -> None:
-    """Make the history tables, with the rows of all recorded runs in the order of the runs.
+    """Create the history tables and load all records, ordered by run.
 
-    A record is many small files. What has been read of them is put together in one file a table,
-    in the cache, and the next run reads only the records that came since.
+    Records are many small files. A cache holds one merged file per table, so only records newer
+    than the cache are read one by one.
     """
     _create_tables(connection)
     folders = _folders(out)
@@ -300,7 +301,7 @@ def _load(
 
 
 def _cached_runs(connection: duckdb.DuckDBPyConnection, cache: Path) -> set[str]:
-    """The runs whose records are put together in the cache; none where it is not whole."""
+    """Return the ids of the runs in the cache; an empty set if a file of it is damaged."""
     if not all(_is_whole(connection, cache / f"{table.name}.parquet", table) for table in TABLES):
         return set()
     path = parquet_rows([cache / f"{RUNS.name}.parquet"])
@@ -309,7 +310,7 @@ def _cached_runs(connection: duckdb.DuckDBPyConnection, cache: Path) -> set[str]
 
 
 def _write_cache(connection: duckdb.DuckDBPyConnection, out: OutPath, cache: Path) -> None:
-    """Put what was loaded together in the cache."""
+    """Replace the cache with the loaded tables."""
     draft = out.work / "history"
     remove_tree(draft)
     draft.mkdir(parents=True)
@@ -322,7 +323,7 @@ def _write_cache(connection: duckdb.DuckDBPyConnection, out: OutPath, cache: Pat
 
 
 def _is_whole(connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> bool:
-    """Whether a file of a table can be read to its end, and has all columns that are known."""
+    """Return whether a Parquet file is readable to its end and has all columns of the table."""
     with suppress(duckdb.Error):
         rows = f"select {_columns(table)} from {parquet_rows([path])}"  # nosec B608
         connection.execute(f"select count(columns(*)) from ({rows})")  # nosec B608
@@ -337,18 +338,18 @@ def _columns(table: Table) -> str:
 def _query_records(
     connection: duckdb.DuckDBPyConnection, folders: Sequence[Path], table: Table, statement: str
 ) -> list[tuple[Any, ...]]:
-    """Run a statement over the rows of a table in some records; damaged files are left out.
+    """Run a statement over one table of some records. Damaged files are left out with a warning.
 
     Args:
-        connection: where it runs.
-        folders: of the records.
-        table: one that a record may lack, if it is older than the table.
-        statement: SQL, with {rows} where the rows stand.
+        connection: an open connection.
+        folders: the folders of the records.
+        table: the table; records older than the table lack it.
+        statement: SQL with the placeholder {rows} for the rows.
     """
 
     def run(files: Sequence[Path], columns: str = "*") -> list[tuple[Any, ...]]:
         runs = ", ".join(literal(path.parent.name) for path in files)
-        # A file that was put in the place of another tells of another run.
+        # Ignore rows of a file that was copied from the record of another run.
         rows = (
             f"(select {columns} from {parquet_rows(files, is_by_name=True)}"  # nosec B608
             f" where run_id = [{runs}][cast(file_index + 1 as bigint)])"
@@ -361,7 +362,7 @@ def _query_records(
     except duckdb.Error:
         found = []
         for path in paths:
-            # A later version may have written columns that are not known here.
+            # A later version may have added columns.
             fault: duckdb.Error | None = None
             for columns in ("*", _columns(table)):
                 try:
@@ -370,22 +371,22 @@ def _query_records(
                 except duckdb.Error as error:
                     fault = error
             else:
-                # Where the rows can be read, something else failed: a full disk.
+                # The file is readable, so something else failed, such as a full disk.
                 if fault and _is_whole(connection, path, table):
                     raise fault
                 logger.warning(
-                    "step=history problem=%s is damaged, so the history does without it; what is"
-                    " published is not touched. Remove the file, and this warning ends",
+                    "step=history problem=%s is damaged, so the history leaves it out; published"
+                    " files are not affected. Remove the file to end this warning",
                     path,
                 )
         return found
 
 
 def _rolled_back(out: OutPath) -> set[str]:
-    """The runs that were current and were gone back from.
+    """Return the ids of runs that were rolled back.
 
-    A run that was current and is newer than the current one was rolled back, whether its mark
-    was written or not. The mark tells it once a newer run is current.
+    A run that was current and is newer than the current run was rolled back, even if its mark is
+    not written yet. Once a newer run is current, only the mark shows it.
     """
     folders = _folders(out)
     current = out.current_run_id()
@@ -397,7 +398,7 @@ def _rolled_back(out: OutPath) -> set[str]:
 
 
 def _made_current(folders: Sequence[Path]) -> list[str]:
-    """Of the runs with these records, those that became current, oldest first."""
+    """Return the ids of the recorded runs that became current, oldest first."""
     with opened(None) as connection:
         found = _query_records(
             connection,
@@ -415,7 +416,7 @@ def _folders(out: OutPath) -> list[Path]:
 def _insert_profile(
     connection: duckdb.DuckDBPyConnection, table: Table, query: str, run_id: str
 ) -> None:
-    """Add the rows of a query; none where the run did not build what it asks."""
+    """Insert the rows of a query; none if the run did not build the tables that it reads."""
     with suppress(duckdb.CatalogException):
         connection.execute(
             f"insert into {table.path} by name {sql('record', query)}", {"run_id": run_id}

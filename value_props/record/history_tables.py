@@ -1,4 +1,4 @@
-"""What the history keeps of a run: its tables, and the queries in sql/ that fill them."""
+"""The history tables: columns, descriptions, and the queries in sql/ that fill them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Table:
     """A history table.
 
     Args:
-        name: of the table.
-        description: what it is, and what a row is.
-        columns: in their order.
-        queries: names of the files in sql/ whose rows of the run it takes, with the parameter
-            run_id; none where Python knows the rows.
+        name: name without schema.
+        description: what the table holds, and what a row is.
+        columns: the columns in order.
+        queries: names of queries in sql/ that return the rows of a run, with the parameter run_id;
+            empty if history.py makes the rows.
     """
 
     name: str
@@ -33,15 +33,15 @@ class Table:
 
     @property
     def path(self) -> str:
-        """Its name with schema."""
+        """The name with schema."""
         return f"quality.{self.name}"
 
 
-_RUN_ID = Column("run_id", "VARCHAR", "The run: its start in UTC and six random digits.")
+_RUN_ID = Column("run_id", "VARCHAR", "The run: its start in UTC and six random hex digits.")
 
 RUNS = Table(
     "runs",
-    "Every run that began, one row a run, in the order of their start.",
+    "Every run that began, one row per run, ordered by start.",
     (
         _RUN_ID,
         Column("started_at", "TIMESTAMP", "When the run began, UTC."),
@@ -49,26 +49,26 @@ RUNS = Table(
         Column(
             "status",
             "VARCHAR",
-            "published; failed; killed (it ended without a word); or rolled back (it was"
-            " published, and an older run was made current again).",
+            "published; failed; killed (the process ended without recording a result); or rolled"
+            " back (published until a rollback to an older run).",
         ),
-        Column("exit_code", "INTEGER", "Of the command line; null for a killed run."),
+        Column("exit_code", "INTEGER", "Exit code of the command; null for a killed run."),
         Column("problem", "VARCHAR", "What is wrong; null for a published run."),
         Column(
             "is_made_current",
             "BOOLEAN",
-            "Whether the stable names were switched to the run; not so where it failed, and"
-            " where a newer week was published.",
+            "Whether the run became the current one. A failed run does not, nor a run of an older"
+            " week than the published one.",
         ),
-        Column("raw_path", "VARCHAR", "Where the raw files are, as it was given."),
-        Column("run_date", "DATE", "The date of the run, UTC."),
-        Column("as_of_date", "DATE", "The cut-off. Rows dated after it are not in the marts."),
+        Column("raw_path", "VARCHAR", "Folder or bucket of the raw files."),
+        Column("run_date", "DATE", "Date of the run, UTC."),
+        Column("as_of_date", "DATE", "The cut-off. Later rows are ignored."),
         Column("week_rule", "VARCHAR", "complete or latest: which week the report ends with."),
         Column("report_weeks", "INTEGER", "How many consecutive weeks the report holds."),
         Column("lookback_weeks", "INTEGER", "Length of the lookback in weeks."),
         Column("lookback_anchor", "VARCHAR", "week or print: what the lookback ends before."),
-        Column("max_quarantine_rate", "DECIMAL(10, 9)", "Highest rate allowed, 0 to 1."),
-        Column("allow_incomplete", "BOOLEAN", "Whether missing days were only warned of."),
+        Column("max_quarantine_rate", "DECIMAL(10, 9)", "Highest allowed quarantine rate, 0 to 1."),
+        Column("allow_incomplete", "BOOLEAN", "Whether missing days were only a warning."),
         Column("first_week_start_date", "DATE", "Monday of the first report week."),
         Column("last_week_start_date", "DATE", "Monday of the last report week."),
         Column("git_commit", "VARCHAR", "Commit of the project; null without git."),
@@ -80,11 +80,15 @@ TABLES = (
     RUNS,
     Table(
         "test_results",
-        "Every data test of every run, one row a test and run.",
+        "Every data test of every run, one row per test and run.",
         (
             _RUN_ID,
             Column("test_name", "VARCHAR", "Name of the test, which states its rule."),
-            Column("model_name", "VARCHAR", "The model tested; of several, those it reads."),
+            Column(
+                "model_name",
+                "VARCHAR",
+                "The model tested, or the models that a singular test reads.",
+            ),
             Column("column_name", "VARCHAR", "The column tested; null for a test of a table."),
             Column("rule", "VARCHAR", "Kind of the generic test, or singular."),
             Column("description", "VARCHAR", "Why the test is there."),
@@ -92,13 +96,17 @@ TABLES = (
             Column("status", "VARCHAR", "pass, warn, fail, error or skipped."),
             Column("failures", "BIGINT", "Failing rows."),
             Column("seconds", "DOUBLE", "Wall time."),
-            Column("message", "VARCHAR", "What dbt says of it."),
-            Column("failures_table", "VARCHAR", "The table of that run with its failing rows."),
+            Column("message", "VARCHAR", "Message of dbt."),
+            Column(
+                "failures_table",
+                "VARCHAR",
+                "Table with the failing rows in the database of the run.",
+            ),
         ),
     ),
     Table(
         "source_profiles",
-        "The raw files of every run, one row a file and run.",
+        "The raw files of every run, one row per file and run.",
         (
             _RUN_ID,
             Column("source_name", "VARCHAR", "prints, taps or pays."),
@@ -114,24 +122,24 @@ TABLES = (
             ),
             Column("first_date", "DATE", "First day of a valid row."),
             Column("last_date", "DATE", "Last day of a valid row."),
-            Column("distinct_users", "BIGINT", "Different users of valid rows."),
+            Column("distinct_users", "BIGINT", "Distinct users of valid rows."),
             Column(
                 "rows_with_missing_field", "BIGINT", "Rows with an absent, null or blank field."
             ),
-            Column("unknown_fields", "BIGINT", "Different keys or columns that no rule knows."),
+            Column("unknown_fields", "BIGINT", "Number of distinct unknown keys or columns."),
         ),
         ("source_profiles",),
     ),
     Table(
         "mart_profiles",
-        "fct_prints of every run, one row a report week and run.",
+        "fct_prints of every run, one row per report week and run.",
         (
             _RUN_ID,
             Column("week_start_date", "DATE", "Monday of the report week."),
             Column("iso_week", "VARCHAR", "Label of the week, such as 2020-W48."),
             Column("row_count", "BIGINT", "Prints."),
             Column("clicked_prints", "BIGINT", "Clicked prints."),
-            Column("click_through_rate", "DOUBLE", "Clicked prints by prints, 0 to 1."),
+            Column("click_through_rate", "DOUBLE", "Clicked prints divided by prints, 0 to 1."),
             *(
                 column
                 for feature in ("views", "clicks", "payments")
@@ -152,29 +160,29 @@ TABLES = (
     ),
     Table(
         "week_profiles",
-        "The last report week of every run and twelve weeks before it, as far as the raw files"
-        " reach; one row a run, week and value prop.",
+        "The last report week of every run and up to twelve weeks before it, as far as the raw"
+        " files reach; one row per run, week and value prop.",
         (
             _RUN_ID,
             Column("week_start_date", "DATE", "Monday of the week."),
             Column("value_prop", "VARCHAR", "The value prop."),
             Column("prints", "BIGINT", "Prints up to the cut-off."),
-            Column("clicked_prints", "BIGINT", "Those that were clicked."),
+            Column("clicked_prints", "BIGINT", "Clicked prints up to the cut-off."),
             Column("taps", "BIGINT", "Taps up to the cut-off."),
             Column("payments", "BIGINT", "Payments up to the cut-off."),
             Column("amount", "DECIMAL(38, 2)", "Money paid, in the currency of the app."),
             Column(
                 "is_complete_week",
                 "BOOLEAN",
-                "Whether the week was over at the cut-off and had prints on each of its days.",
+                "Whether the week was over at the cut-off and has prints on each day.",
             ),
         ),
         ("week_profiles",),
     ),
     Table(
         "drift_checks",
-        "The last report week of every run beside the weeks before it, one row a run, check and"
-        " subject. A check that warns does not keep a run from being published.",
+        "The last report week of every run compared with earlier weeks, one row per run, check and"
+        " subject. Drift is a warning and does not stop a run.",
         (
             _RUN_ID,
             Column(
@@ -184,15 +192,15 @@ TABLES = (
                 " quarantine_rate, new_value_prop, missing_day or source_ends_early.",
             ),
             Column("subject", "VARCHAR", "The source or value prop."),
-            Column("status", "VARCHAR", "pass, warn, or unknown: too little to compare with."),
-            Column("value", "DOUBLE", "The number of this run; a share or rate is 0 to 1."),
-            Column("lowest", "DOUBLE", "Below it the number is unusual."),
-            Column("highest", "DOUBLE", "Above it the number is unusual."),
+            Column("status", "VARCHAR", "pass, warn, or unknown (too few earlier weeks)."),
+            Column("value", "DOUBLE", "Value of this run; shares and rates are 0 to 1."),
+            Column("lowest", "DOUBLE", "Lower end of the usual range."),
+            Column("highest", "DOUBLE", "Upper end of the usual range."),
             Column("typical", "DOUBLE", "Mean of the earlier weeks."),
-            Column("weeks_compared", "BIGINT", "How many earlier weeks there are, at most 12."),
-            Column("message", "VARCHAR", "What was compared, in words."),
+            Column("weeks_compared", "BIGINT", "Number of earlier weeks compared, at most 12."),
+            Column("message", "VARCHAR", "What was compared, as a sentence."),
         ),
-        # Last of all tables, since these read the others.
+        # This table comes last, because its queries read the others.
         ("drift_of_numbers", "drift_of_days"),
     ),
 )

@@ -1,8 +1,7 @@
-"""A backfill: the weeks of a span, each as a build of its own would give it, in one pass.
+"""A backfill: build all weeks of a span in one pass and publish a file per week.
 
-A lookback ends before its print. So a print's row is the same whether the cut-off is the
-Sunday of its own week or that of a later one, and a backfill is a build of several weeks
-that is published by week.
+Each file is identical to a build cut off on that week's Sunday. A lookback ends before its
+print, so a later cut-off does not change the row of the print.
 """
 
 from __future__ import annotations
@@ -12,23 +11,25 @@ import datetime
 from value_props.errors import ValuePropsError
 from value_props.parameters import PARAMETERS, is_date
 
-# Rows dated before it are not valid.
+# The row rules reject earlier dates.
 FIRST_DAY = datetime.date(2000, 1, 1)
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def parameters_of(first_day: str, last_day: str) -> dict[str, str]:
-    """The parameters of the build that holds the weeks of a span.
+    """Return the parameters of the build that covers a span of weeks.
 
     Args:
         first_day: a Monday, YYYY-MM-DD.
-        last_day: a Sunday on or after it, at most as many weeks on as a report may have.
+        last_day: a later Sunday, YYYY-MM-DD. The span has at most as many weeks as report_weeks
+            allows.
 
     Returns:
-        Texts by name of the var.
+        Parameter values by dbt var.
 
     Raises:
-        ValuePropsError: a day is none, or another day of the week, or they are no such span.
+        ValuePropsError: a date is not valid or falls on the wrong weekday, or the span is empty or
+            too long.
     """
     first = _day_of_week("--from", first_day, "Monday")
     last = _day_of_week("--to", last_day, "Sunday")
@@ -36,7 +37,7 @@ def parameters_of(first_day: str, last_day: str) -> dict[str, str]:
     [most] = [parameter.most for parameter in PARAMETERS if parameter.name == "report_weeks"]
     if weeks < 1:
         raise ValuePropsError(
-            f"{last} lies before {first}, the day of --from",
+            f"{last} is before {first}, the day of --from",
             "Parameter --to",
             f"Name a Sunday from {first + datetime.timedelta(days=6)} on",
         )

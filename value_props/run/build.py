@@ -1,4 +1,4 @@
-"""The main job: check, build in a work folder, judge, publish."""
+"""The main job: ingest, build in a work folder, judge, publish; and `check`, which only judges."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from value_props.run.packages import are_installed
 from value_props.run.request import Request, Run, new_run
 from value_props.sample import raw_files as sample
 
-# What `check` needs of the project: the raw data, the window, and the gate's tables.
+# `check` builds only what the gate reads and what it prints.
 CHECK_OPTIONS = (
     *MODELS_ONLY,
     "--select",
@@ -53,20 +53,19 @@ CHECK_OPTIONS = (
     "+schema_drift",
     "+lookback_coverage",
 )
-# A run writes less than it reads; gzip hides some ten times its size.
+# A run writes less than it reads. Unpacked, a gzip file is about ten times as large.
 GZIP_FACTOR = 10
 DISK_FLOOR_BYTES = 200 << 20
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a passed run is told as.
+    """A passed run, as the command line reports it.
 
     Args:
-        manifest: of the run.
-        publisher: that published it.
-        kept_back: why the stable names do not show it, a sentence without full stop; None where
-            they do.
+        manifest: the content of its manifest.json.
+        publisher: the publisher of its out path.
+        kept_back: why the run is not current, a sentence without full stop; None if it is.
     """
 
     manifest: dict[str, Any]
@@ -75,15 +74,15 @@ class Published:
 
     @property
     def is_current(self) -> bool:
-        """Whether the stable names show it."""
+        """Whether the run became the current one."""
         return self.kept_back is None
 
 
 def build(request: Request) -> Published:
-    """Build the marts and publish them; on any failure the published files stay.
+    """Build the marts and publish them. If anything fails, the published files stay unchanged.
 
     Raises:
-        ValuePropsError: with the exit code that tells what failed.
+        ValuePropsError: its exit code says what failed; see ExitCode.
     """
     alerts.check_settings()
     publisher = publisher_of(request.out, request.edition)
@@ -113,7 +112,7 @@ def build(request: Request) -> Published:
             with log_and_continue("ending"):
                 _clean_up(run, out)
     except BaseException as fault:
-        # Once its files are shown, the run is published, whatever failed afterwards.
+        # A failure after the files were published does not change the result.
         if not finished or not _is_published(run, out):
             raise
         logger.warning("step=ending problem=%s: %s", type(fault).__name__, fault)
@@ -122,7 +121,7 @@ def build(request: Request) -> Published:
 
 @contextmanager
 def _publisher_session(run: Run, publisher: Publisher, released: ExitStack) -> Iterator[None]:
-    """Open where to publish to; a run that cannot is one that began and failed."""
+    """Context manager for the publisher's session. If it cannot begin, record a failed run."""
     with ExitStack() as stack:
         try:
             stack.enter_context(publisher.session(run.run_id))
@@ -136,15 +135,15 @@ def _publisher_session(run: Run, publisher: Publisher, released: ExitStack) -> I
 
 @contextmanager
 def _recorded(run: Run, out: OutPath, released: ExitStack) -> Iterator[None]:
-    """Record what becomes of a run in the block, and tell who is configured.
+    """Context manager that records how a run begins and ends, and notifies the receivers.
 
     Args:
-        run: that begins. Its lock is held.
-        out: where it works.
-        released: what to do once the lock is released.
+        run: the run that begins. The caller holds the lock.
+        out: the out path of the run.
+        released: callbacks to run after the lock is released.
     """
     history.settle(out)
-    # Receivers may be slow, and the next run need not wait for them.
+    # Receivers may be slow, so they are notified after the lock is released.
     released.callback(notify, run, out, history.last_status(out))
     report_before = report.current_report(out)
     try:
@@ -159,13 +158,13 @@ def _recorded(run: Run, out: OutPath, released: ExitStack) -> Iterator[None]:
 
 
 def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
-    """Read the raw data and resolve the window, and build nothing that stays.
+    """Judge the raw data and resolve the window in a temporary folder.
 
     Returns:
-        Tables to show, by name, and the verdict on the raw data.
+        The rows of each table to print, by table name; and the verdict of the gate.
 
     Raises:
-        ValuePropsError: the run could not start.
+        ValuePropsError: a raw file stops the run, or a model could not be built.
     """
     with (
         tempfile.TemporaryDirectory(prefix="value_props_check_") as scratch,
@@ -191,12 +190,12 @@ def check(request: Request) -> tuple[dict[str, list[dict[str, Any]]], Verdict]:
 
 
 def ingest_raw_files(run: Run, parsed_files: ParsedFiles, stop: Event | None = None) -> Inventory:
-    """Read the raw files that are new, and see what lies beside them.
+    """Fetch raw files from a bucket if needed, and ingest them.
 
     Args:
-        run: whose raw files they are.
-        parsed_files: where they are kept.
-        stop: another thread sets it to end the reading.
+        run: the run. Its record gets timings, ignored files and warnings.
+        parsed_files: the store of parsed files.
+        stop: event that another thread sets to cancel the reading.
 
     Raises:
         ValuePropsError: a raw file stops the run.
@@ -243,7 +242,7 @@ def _dbt(run: Run, target_path: Path) -> Dbt:
             f"dbt packages in {request.project / 'dbt_packages'}",
             "Run `value-props deps`",
         )
-    # Nobody else reads them, and they take as long as a tenth of the models.
+    # Only debugging and lineage need artifacts, and writing them takes noticeable time.
     writes_artifacts = request.is_debug or lineage.is_configured(request.project)
     return Dbt(
         *(request.project, run.database, target_path, request.parameters, request.is_debug),
@@ -252,7 +251,7 @@ def _dbt(run: Run, target_path: Path) -> Dbt:
 
 
 def _ingest_and_parse(run: Run, dbt: Dbt, parsed_files: ParsedFiles) -> Inventory:
-    """Ingest the raw files while dbt is loaded and parses the project; show them to the models."""
+    """Ingest raw files in a thread while dbt parses, then stage them as dbt's sources."""
     stop = Event()
     with ThreadPoolExecutor(max_workers=1) as pool:
         ingestion = pool.submit(ingest_raw_files, run, parsed_files, stop)
@@ -271,7 +270,7 @@ def _ingest_and_parse(run: Run, dbt: Dbt, parsed_files: ParsedFiles) -> Inventor
 
 
 def _look_around(run: Run, inventory: Inventory) -> None:
-    """See what lies beside the raw files, and whether they are sample data."""
+    """Warn of files with names close to those of raw files, and detect sample data."""
     raw, record = run.request.raw, run.record
     names = raw.names()
     record.ignored_files = ignored_names(names)
@@ -296,13 +295,13 @@ def _run_dbt(run: Run, dbt: Dbt, options: tuple[str, ...]) -> list[NodeOutcome]:
 
 
 def _is_published(run: Run, out: OutPath) -> bool:
-    """Whether its files are shown; or they are kept, and its record is not that of a failure."""
+    """Return whether the run is current, or is kept and recorded as passed."""
     is_kept = run.run_id in out.run_ids() and history.has_record(out, run.run_id)
     return is_kept or out.current_run_id() == run.run_id
 
 
 def _finish(run: Run, publisher: Publisher) -> Published:
-    """Write all that a passed run publishes, its manifest last."""
+    """Write all files that a passed run publishes, the manifest last."""
     request, record, out = run.request, run.record, publisher.out
     files = run.folder / "files"
     with database.loaded(run.database):
@@ -321,7 +320,7 @@ def _finish(run: Run, publisher: Publisher) -> Published:
 
 
 def _publish(run: Run, publisher: Publisher, finished: Published) -> None:
-    """Make a finished run one of the passed runs, and show it unless it is kept back."""
+    """Add a finished run to the passed runs, and make it current unless it is kept back."""
     with step("publish", run.record.seconds) as fields:
         shutil.copyfile(run.folder / "run.log", run.folder / "files" / "run.log")
         publisher.add_run(run.run_id)
@@ -332,7 +331,7 @@ def _publish(run: Run, publisher: Publisher, finished: Published) -> None:
 
 
 def _clean_up(run: Run, out: OutPath) -> None:
-    """Remove what no kept run needs, once a run is published."""
+    """After publishing, remove the files that no kept run needs (retention)."""
     if out.current_run_id() == run.run_id:
         remove_tree(out.last_run)
     out.prune(history.runs_made_current(out))
@@ -342,7 +341,7 @@ def _clean_up(run: Run, out: OutPath) -> None:
 
 
 def _prune_parsed(out: OutPath) -> None:
-    """Remove the parsed files that no kept run reads, and the next one will not."""
+    """Remove the parsed files that neither a kept run nor the next run reads."""
     try:
         used = parsed_in_use(out)
     except (ValuePropsError, KeyError) as error:
@@ -352,7 +351,7 @@ def _prune_parsed(out: OutPath) -> None:
 
 
 def parsed_in_use(out: OutPath) -> set[str]:
-    """The parsed files that the databases of kept runs have views of, as paths in their folder.
+    """Return the parsed files that kept runs read, as paths relative to `parsed/`.
 
     Raises:
         ValuePropsError, KeyError: the manifest of a run cannot be read.
@@ -368,7 +367,10 @@ def _export(run: Run, out: OutPath, files: Path) -> None:
 
 
 def _why_kept_back(run: Run, out: OutPath) -> str | None:
-    """Why the run may not replace the published one, a sentence without full stop."""
+    """Return why the run may not replace the current one, or None if it may.
+
+    The reason is a sentence without full stop.
+    """
     current = out.current_run_id()
     if current is None:
         return None
@@ -376,23 +378,23 @@ def _why_kept_back(run: Run, out: OutPath) -> str | None:
         manifest = out.manifest_of(current)
         week, source = manifest["window"]["last_week_start_date"], manifest["raw_path"]
     except (ValuePropsError, KeyError):
-        logger.warning("step=publish problem=the current manifest is unreadable, it is replaced")
+        logger.warning("step=publish problem=the current manifest is unreadable and is replaced")
         return None
-    # Anything may replace sample data.
+    # Any run may replace sample data.
     if manifest.get("is_sample_data", False):
         return None
     if run.record.is_sample_data:
-        return "What is published was not made of sample data"
-    # Versions before wrote down a path as it was given, perhaps a relative one.
+        return "The published run was not made of sample data"
+    # Earlier versions recorded relative paths, which cannot be compared.
     if (is_address(source) or Path(source).is_absolute()) and not run.request.raw.is_at(source):
-        return f"What is published was made of other raw files, those in {source}"
+        return f"The published run was made of other raw files, those in {source}"
     [window] = database.rows(run.database, database.WINDOW_QUERY)
     return "The published week is newer" if str(window["last_week_start_date"]) < week else None
 
 
 @contextmanager
 def _errors_as_not_published() -> Iterator[None]:
-    """Whatever fails once the gate is passed is a failure to publish."""
+    """Context manager that turns any error after the gate into exit code NOT_PUBLISHED."""
     try:
         yield
     except Exception as error:
@@ -415,7 +417,7 @@ def _errors_as_not_published() -> Iterator[None]:
 
 def _gate_error(verdict: Verdict, out: OutPath) -> ValuePropsError:
     return ValuePropsError(
-        "the data failed the gate, and the published files are as they were",
+        "the data failed the gate, and the published files are unchanged",
         "Run",
         f"To look at its tables: `duckdb -readonly {out.last_run / DATABASE}`. Its {PAGE} and"
         " run.log are in the same folder",
@@ -433,5 +435,5 @@ def _refuse_full_disk(run: Run, found: list[FoundFile]) -> None:
         raise ValuePropsError(
             f"{free >> 20:,} MiB are free, and the run may need {needed >> 20:,} MiB",
             f"Disk of {run.folder}",
-            "Free some room, or name another out path",
+            "Free disk space, or name another out path",
         )

@@ -1,4 +1,4 @@
-"""One way to run dbt in this process."""
+"""Run dbt in this process: parse, build and docs generate."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from value_props.resources import environment, resolve
 EventCallback = Callable[[Any], None]
 
 DBT_VARIABLES = "DBT_"
-# What a build comes to, unit tests aside.
+# A build must reach every node of these kinds. Unit tests run before a change is merged.
 BUILT_KINDS = ("model", "seed", "snapshot", "test")
-# Options of a build. Unit tests judge the code and not the data: they ran before it was merged.
+# A build leaves out unit tests: they check the code, not the data.
 DATA_ONLY = ("--exclude-resource-type", "unit_test")
 MODELS_ONLY = (*DATA_ONLY, "--exclude-resource-type", "test")
 
 
 @dataclass
 class Dbt:
-    """dbt over one database file and one target folder.
+    """dbt with one database file and one target folder.
 
     Args:
         project: folder of dbt_project.yml.
         database: the DuckDB file that the run fills.
-        target_path: where dbt keeps its artifacts and its parsed project.
-        dbt_vars: passed as --vars; the same vars from run to run keep the parsed project.
-        is_debug: dbt writes its debug log.
-        writes_artifacts: dbt writes what it knows of the project and the run to the target path.
+        target_path: folder of dbt's artifacts and its parsed project.
+        dbt_vars: values for --vars. dbt parses the project again when they change.
+        is_debug: whether dbt writes its debug log.
+        writes_artifacts: whether dbt writes manifest.json and run_results.json.
+        manifest: the parsed project, once parse() has run.
     """
 
     project: Path
@@ -46,24 +47,24 @@ class Dbt:
     manifest: Any = None
 
     def parse(self) -> None:
-        """Load the project; the next build need not do it again."""
+        """Parse the project, so that the next build need not."""
         self.manifest = self._invoke(["parse", "--no-write-json"], None)
 
     def build(
         self, options: Sequence[str] = (), on_event: EventCallback | None = None
     ) -> list[NodeOutcome]:
-        """Run models and tests in the order of their graph.
+        """Run `dbt build` and return the outcome of each node.
 
         Args:
             options: further options of `dbt build`.
-            on_event: called with every event of dbt.
+            on_event: called with every dbt event.
 
         Raises:
             ValuePropsError: dbt could not start.
         """
         artifacts = "--write-json" if self.writes_artifacts else "--no-write-json"
         result = self._invoke(["build", artifacts, *options], on_event)
-        # A hook that did its work is no node.
+        # dbt also lists hooks. Only a failed hook matters.
         return [
             _outcome_of(item)
             for item in result.results
@@ -71,10 +72,10 @@ class Dbt:
         ]
 
     def refuse_left_out(self, outcomes: Sequence[NodeOutcome]) -> None:
-        """Refuse a build that did not come to every model and test of the parsed project.
+        """Refuse a build that left out a model or test of the parsed project.
 
         Raises:
-            ValuePropsError: it names some of those that were left out.
+            ValuePropsError: names up to seven of the nodes left out.
         """
         ended = {outcome.name for outcome in outcomes}
         left_out = sorted(
@@ -86,15 +87,15 @@ class Dbt:
             raise ValuePropsError(
                 f"dbt left out {len(left_out)} of its models and tests: {', '.join(left_out[:7])}",
                 f"Project {self.project}",
-                "See what keeps dbt from them, and run again; without all of its tests a run is not"
+                "Find out why dbt left them out, and run again; a run without all of its tests is not"
                 " published",
             )
 
     def generate_docs(self, has_catalog: bool) -> None:
-        """Write the docs site as one file, static_index.html in the target folder.
+        """Write static_index.html, dbt's docs site in one file, to the target folder.
 
         Args:
-            has_catalog: whether the database holds the models.
+            has_catalog: whether the database holds the models, so that types can be listed.
         """
         self._invoke(
             ["docs", "generate", "--static", *([] if has_catalog else ["--empty-catalog"])], None
@@ -103,7 +104,7 @@ class Dbt:
     def _invoke(self, arguments: list[str], on_event: EventCallback | None) -> Any:
         with (
             _without_hash(self.database) as database,
-            # No variable of dbt's own may change what a run builds, or which tests it runs.
+            # A DBT_ variable of the user could change what a run builds or tests.
             environment(
                 without=DBT_VARIABLES,
                 VALUE_PROPS_WORK_DB=str(database),
@@ -116,7 +117,7 @@ class Dbt:
             outcome = dbtRunner(
                 manifest=self.manifest, callbacks=[on_event] if on_event else []
             ).invoke([*arguments, *self._flags()])
-            # Closes the file: the run exports from it, and moves it, next.
+            # The run exports from the file and moves it next, so it must be closed.
             DuckDBConnectionManager.close_all_connections()
         if isinstance(outcome.exception, KeyboardInterrupt):
             raise outcome.exception
@@ -145,7 +146,7 @@ class Dbt:
 
 @contextmanager
 def _without_hash(path: Path) -> Iterator[Path]:
-    """The path of a database as dbt-duckdb can open it: it takes what follows a `#` for no part."""
+    """Context manager that yields a path without `#`, which dbt-duckdb cuts a path at."""
     if "#" not in str(path):
         yield path
         return
@@ -156,10 +157,10 @@ def _without_hash(path: Path) -> Iterator[Path]:
 
 
 def _table_of(node: Any, failures: int | None) -> str:
-    """Schema and name of what a node built; a test keeps the rows that it finds."""
+    """Return schema and name of the table that a node built; for a test, of its failing rows."""
     if str(node.resource_type) == "test" and not failures:
         return ""
-    # Without the database, whose name is the same in each run.
+    # Drop the database name, which is the same in each run.
     return (getattr(node, "relation_name", None) or "").replace('"', "").partition(".")[2]
 
 

@@ -1,4 +1,4 @@
-"""What dbt asks of Python, as functions of DuckDB; dbt-duckdb loads it by profiles.yml."""
+"""DuckDB functions that dbt calls. dbt-duckdb loads this plugin through profiles.yml."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from value_props.publish.places import place_of
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]
-    """Two functions: one reads the raw files that are new, the other looks at one of them."""
+    """Two functions: one ingests the raw files, the other returns the stamp of a raw file."""
 
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
-        """Add the functions to a connection, and say where a database has lost what it reads."""
+        """Add the functions to a connection. Warn if parsed files of the database are missing."""
         _warn_of_lost_files(conn)
 
         def ingest_raw_files(raw_path: str, parsed_path: str, trust: str) -> int:
-            """Called once, by the hook on-run-start; how many files the source `raw` shows."""
+            """Ingest the raw files; called once, by the hook on-run-start. Return their number."""
             raw = place_of(raw_path, "raw")
             with raw.name_in_errors():
                 raw.mirrored({})
@@ -35,7 +35,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
                 stage(cursor, inventory)
             return len(inventory.files)
 
-        # Neither may be folded into a constant while a query is planned.
+        # side_effects keeps DuckDB from folding the calls into constants when it plans a query.
         conn.create_function(
             "ingest_raw_files", ingest_raw_files, ["VARCHAR"] * 3, "INTEGER", side_effects=True
         )
@@ -50,7 +50,7 @@ def _warn_of_lost_files(conn: DuckDBPyConnection) -> None:
     try:
         listed = conn.execute("select parsed_path from raw.files").fetchall()
     except duckdb.Error:
-        # A new database.
+        # A new database has no such view yet.
         return
     lost = [path for (path,) in listed if not Path(path).is_file()]
     if lost:

@@ -1,4 +1,4 @@
-"""The end of a run: what it leaves where it failed, and who is told of it."""
+"""End a run: keep what a failed run leaves, write its report and metrics, and notify receivers."""
 
 from __future__ import annotations
 
@@ -24,12 +24,18 @@ from value_props.run.request import Run
 
 @contextmanager
 def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
-    """Record a failed run, and keep its work, so that its rows can be looked at."""
+    """Context manager that records a failed run and moves its work files to last_run/.
+
+    There the user can query the rows that failed the gate.
+
+    Raises:
+        ValuePropsError: whatever the block raised, if the user can fix it.
+    """
     try:
         yield
     except BaseException as fault:
         error = user_error_of(fault) or fault
-        # The terminal gets it at the end, as a paragraph.
+        # DEBUG, because the command line prints the error to the terminal at the end.
         logger.debug("step=failed error=%s", _message_of(error))
         run.record.ended = _ended_by(error)
         with log_and_continue("ending"):
@@ -58,13 +64,13 @@ def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
     if history.is_recorded(out, run.run_id):
         return
     run.record.problems, run.report = _problems(run.record, error), None
-    # Where publishing failed, the files may be gone.
+    # Publishing may have moved the files away before it failed.
     run.database.parent.mkdir(exist_ok=True)
     path: Path | None = run.database
     try:
         stage_record(run, out)
     except duckdb.Error as fault:
-        # Whatever is wrong with the database, that the run failed is recorded.
+        # The failure must be recorded even if the database cannot be read.
         logger.warning("step=history problem=%s", fault)
         path = None
         history.stage(out, run.record)
@@ -74,9 +80,9 @@ def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
 
 
 def stage_record(run: Run, out: OutPath) -> None:
-    """Stage the record of the run, and add the drift that it shows to its warnings."""
+    """Stage the record of the run and add its drift checks to the warnings."""
     history.stage(out, run.record, run.database)
-    # Where publishing failed, they are told already.
+    # If publishing failed, this is the second call, and the warnings hold the drift already.
     drift = drift_warnings(run.database, run.run_id)
     warnings = run.record.warnings
     warnings.extend(text for text in drift if text not in warnings)
@@ -89,7 +95,7 @@ def _message_of(error: BaseException) -> str:
 
 
 def _problems(record: Record, error: BaseException) -> list[str]:
-    """What is wrong, in words that hold nothing of the raw data; the log has the rest."""
+    """List what is wrong without any raw data, because alerts send these sentences out."""
     errors = [outcome for outcome in record.outcomes if outcome.status == "error"]
     if errors:
         return [
@@ -105,12 +111,12 @@ def _problems(record: Record, error: BaseException) -> list[str]:
 
 
 def write_report(run: Run, out: OutPath, path: Path | None) -> None:
-    """Write report.json into the record of the run, and the page among its files.
+    """Write report.json and report.parquet to the staged record, and report.html to the run's files.
 
     Args:
-        run: that ended.
-        out: where it worked; its record is staged.
-        path: of its database; None where it can't be read.
+        run: the ended run. Its record must be staged.
+        out: the out path of the run.
+        path: the database of the run, or None if it cannot be read.
     """
     run.report = report.compose(run.record, path)
     report.write(run.report, out.work / history.RECORD, out.work)
@@ -118,7 +124,7 @@ def write_report(run: Run, out: OutPath, path: Path | None) -> None:
 
 
 def emit_lineage(run: Run, out: OutPath, verdict: Verdict | None) -> None:
-    """Tell OpenLineage of the dbt run, if it is configured; None is the verdict of an error."""
+    """Send OpenLineage events of the dbt run, if configured. No verdict means that dbt failed."""
     if not lineage.is_configured(run.request.project):
         return
     ended = lineage.DbtRun(
@@ -135,15 +141,15 @@ def emit_lineage(run: Run, out: OutPath, verdict: Verdict | None) -> None:
 
 
 def replace_metrics(run: Run, out: OutPath, report_before: Mapping[str, Any] | None) -> None:
-    """Replace metrics.prom by that of the ended run. Call it under the lock.
+    """Replace metrics.prom with the metrics of the ended run. The caller holds the lock.
 
     Args:
-        run: that ended; where its report could not be made, there are no metrics.
-        out: where it worked.
-        report_before: the report of the run that the stable names showed before.
+        run: the ended run. If it has no report, metrics.prom is removed.
+        out: the out path of the run.
+        report_before: the report of the run that was current before, or None.
     """
     if run.report is None:
-        # Old metrics would tell that all is well; that there are none is an alert.
+        # Stale metrics would look healthy. Missing metrics raise an alert in Prometheus.
         with log_and_continue("ending"):
             (out.root / METRICS).unlink(missing_ok=True)
         return
@@ -155,28 +161,28 @@ def replace_metrics(run: Run, out: OutPath, report_before: Mapping[str, Any] | N
 
 
 def replace_metrics_after_rollback(out: OutPath) -> None:
-    """Let metrics.prom say what is published now. Call it under the lock, after a rollback."""
+    """Update metrics.prom after a rollback changed the current run. The caller holds the lock."""
     last = report.last_report(out)
     if last is None:
         return
-    # What it made current is not so any more, or is told by the second report.
+    # The published metrics must come from the current report, not from the last run.
     ended = {**last, "run": {**last["run"], "is_made_current": False}}
     with log_and_continue("ending"):
         _write_metrics(metrics.text_of(ended, report.current_report(out)), out.root)
 
 
 def _write_metrics(text: str, folder: Path) -> None:
-    # node-exporter, which may be another user's, reads what ends in .prom.
+    # node-exporter reads *.prom files and may run as another user.
     replace_text(folder / METRICS, text, mode=0o644)
 
 
 def notify(run: Run, out: OutPath, status_before: str | None) -> None:
-    """Tell who is configured of the ended run; what goes wrong with it is only logged.
+    """Push metrics and send alerts about the ended run. Errors are only logged.
 
     Args:
-        run: that ended; of one that was refused nobody is told.
-        out: where it worked.
-        status_before: of the run recorded before it.
+        run: the ended run. A refused run has no report and no problems, and is not reported.
+        out: the out path of the run.
+        status_before: the status of the run recorded before, or None without one.
     """
     problems = run.record.problems
     if run.report is None and not problems:
@@ -188,10 +194,10 @@ def notify(run: Run, out: OutPath, status_before: str | None) -> None:
     folder = out.last_run if problems else out.runs / run.run_id
     page = folder / PAGE
     try:
-        # The pushed metrics are those of the weekly build, and the alert rules judge its age.
+        # Alert rules judge the age of the weekly build, so a backfill must not push metrics.
         if run.metrics is not None and out.edition == REPORT:
             metrics.push(run.metrics, os.environ)
         alerts.notify(facts, page if page.exists() else None, status_before)
     except KeyboardInterrupt:
-        # The run has ended, so its result stands.
-        logger.warning("step=ending problem=interrupted before everybody was told")
+        # The run has ended, so an interruption must not change its result.
+        logger.warning("step=ending problem=interrupted before all notifications were sent")

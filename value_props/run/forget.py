@@ -1,9 +1,9 @@
-"""Forget users: remove what an out path keeps of them, once they are gone from the raw files.
+"""Forget users: remove their rows from an out path, once the raw files no longer hold them.
 
-Their rows remain in kept runs, in what a failed run left, in parsed files and in the samples of
-records. A run of which rows were cut out would no longer be what was published, and whoever cuts
-may miss a place. So the current run is built again from the raw files, and what is older goes as a
-whole: files of runs, parsed files, raw text. Counts, tests and hashes of all runs stay.
+Their rows are in kept runs, in last_run/, in parsed files and in the samples of records. Cutting
+rows out of a published run would change what was published, and could miss a copy. So the current
+run is built again from the raw files, and everything older is deleted: files of runs, parsed files
+and raw text. Counts, test results and hashes of all runs stay.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ COMMAND = "forget"
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was removed; it is also what is recorded, so it does not say who the users were.
+    """What was removed. It is also recorded, so it has no user_id.
 
     Args:
-        forgotten_at: when it was done, UTC, ISO 8601.
-        users: how many users.
-        runs_removed: passed runs whose files were removed.
-        records_without_text: how many records of runs lost the text of their samples.
-        parsed_files_removed: how many files of parsed rows were removed.
+        forgotten_at: end of the removal, UTC, ISO 8601.
+        users: number of users.
+        runs_removed: ids of the passed runs whose files were removed.
+        records_without_text: number of records whose raw text was removed.
+        parsed_files_removed: number of Parquet files that were removed.
     """
 
     forgotten_at: str
@@ -51,19 +51,18 @@ class Forgotten:
 
 
 def forget(request: Request, users: Collection[int]) -> tuple[build.Published | None, Forgotten]:
-    """Publish the current run again without some users, and remove all that is older.
+    """Publish the current run again without some users, and remove everything older.
 
     Args:
-        request: out path and resources; the raw path and the parameters are those of the current
-            run.
-        users: their user_id, 1 to 2^63 - 1.
+        request: out path and resources. Raw path and parameters come from the current run.
+        users: user_ids, 1 to 2^63 - 1.
 
     Returns:
-        The run that was published, None where none was published before; and what was removed.
+        The run that was published, or None if nothing was current; and what was removed.
 
     Raises:
-        ValuePropsError: the raw files still hold one of them, or the build failed, and nothing was
-            removed; or not all of it could be removed (exit code NOT_PUBLISHED).
+        ValuePropsError: the raw files still hold one of the users, or the build failed. Nothing
+            was removed. With exit code NOT_PUBLISHED: not everything could be removed.
     """
     out = OutPath(request.out_path, request.edition)
     current = out.current_run_id()
@@ -75,7 +74,7 @@ def forget(request: Request, users: Collection[int]) -> tuple[build.Published | 
 
 
 def _again(request: Request, manifest: dict[str, Any], users: Collection[int]) -> Request:
-    """The build that publishes the run of a manifest again."""
+    """Return the request that builds the run of a manifest again."""
     given = manifest["parameters"]
     return replace(
         request,
@@ -85,16 +84,16 @@ def _again(request: Request, manifest: dict[str, Any], users: Collection[int]) -
             for parameter in PARAMETERS
             if parameter.name in given
         },
-        # It may be older than what the raw files reach to by now.
+        # Without it, the run would be kept back if its week is now older.
         make_current=True,
-        # A tool that edits a file may keep its times.
+        # A tool that removed the users may have kept size and times of a file.
         trust=Trust.CONTENTS,
         users_gone=frozenset(users),
     )
 
 
 def _remove_older(request: Request, run_id: str | None, user_count: int) -> Forgotten:
-    """Remove all that is kept of the time before a run; None: of any time."""
+    """Remove everything older than a run; without a run_id, everything."""
     publisher = publisher_of(request.out, request.edition)
     out = publisher.out
     with (
@@ -130,8 +129,8 @@ def _errors_as_not_all_removed() -> Iterator[None]:
             f"{user_error.where}: {user_error.what}" if user_error else f"a manifest lacks {error}"
         )
         raise ValuePropsError(
-            "what is published is without the users, but older files, which may hold them, could"
-            f" not all be removed ({cause})",
+            "the published files no longer hold the users, but not all older files, which may hold"
+            f" them, could be removed ({cause})",
             "Forgetting",
             user_error.remedy if user_error else "Remove the run of that manifest, and run again",
             ExitCode.NOT_PUBLISHED,

@@ -1,4 +1,4 @@
-"""Judge a dbt run: may it be published, and if not, what should the user do?"""
+"""The gate: decide whether a run may be published, and if not, say what the user can do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from value_props import database
 from value_props.errors import ExitCode, ValuePropsError, remedy_of
 from value_props.record.facts import NodeOutcome, Verdict
 
-# Singular tests that only repeat what the quality tables say in full.
+# The quality tables give more detail than these singular tests, so their failures are left out.
 _REPORTED_BY_TABLES = {
     "assert_quarantine_rate_is_allowed",
     "assert_report_weeks_have_prints",
@@ -21,13 +21,13 @@ _REPORTED_BY_TABLES = {
 def judge(
     outcomes: Sequence[NodeOutcome], work_database: Path, *, needs_lookbacks: bool = False
 ) -> Verdict:
-    """Weigh the outcomes of a dbt run and the quality tables that it filled.
+    """Judge the outcomes of a dbt run and the quality tables that it filled.
 
     Args:
-        outcomes: of the nodes that dbt ran.
-        work_database: that they filled.
-        needs_lookbacks: whether a lookback that begins before the data does is a problem, unless
-            allow_incomplete accepts it; else it is a warning.
+        outcomes: the outcome of each node that dbt ran.
+        work_database: the DuckDB file of the run.
+        needs_lookbacks: if true, a lookback that begins before the data is a problem unless
+            allow_incomplete accepts it. Otherwise it is a warning.
 
     Raises:
         ValuePropsError: a model could not be built (exit code CANNOT_RUN).
@@ -51,7 +51,7 @@ def judge(
 
 
 def drift_warnings(path: Path, run_id: str) -> list[str]:
-    """The drift checks of a run that warn, a sentence each; they need its staged history."""
+    """Return a sentence for each drift check that warns. The history must be staged."""
     found = database.rows(
         path,
         "select message from quality.drift_checks where status = 'warn'"  # nosec B608
@@ -61,10 +61,10 @@ def drift_warnings(path: Path, run_id: str) -> list[str]:
 
 
 def refuse_errors(outcomes: Sequence[NodeOutcome]) -> None:
-    """Stop where a model could not be built.
+    """Refuse a run with a node that could not be built.
 
     Raises:
-        ValuePropsError: it names the first (exit code CANNOT_RUN).
+        ValuePropsError: names the first such node (exit code CANNOT_RUN).
     """
     errors = [outcome for outcome in outcomes if outcome.status == "error"]
     if errors:
@@ -89,7 +89,7 @@ def _rows(count: int) -> str:
     return f"{count:,} row{'' if count == 1 else 's'}"
 
 
-# Of a build, and of a backfill.
+# Messages name the flags of a build and of a backfill, because both use the gate.
 _FLAGS_OF_WEEK = "--as-of, --week-rule or --report-weeks (of a backfill: --from and --to)"
 
 
@@ -137,7 +137,7 @@ def _missing(path: Path, severity: str) -> list[str]:
 
 
 def _short_lookbacks(path: Path) -> list[str]:
-    """One sentence, or none where each lookback is covered or a short one is accepted."""
+    """Return one sentence on short lookbacks; none if all are covered or accepted."""
     weeks = database.rows(path, database.sql("run", "short_lookbacks"))
     if not weeks:
         return []

@@ -1,4 +1,4 @@
-"""Install the dbt packages: from the hub, or the stand-ins where it can't be reached."""
+"""Install the dbt packages from the hub, or the stand-ins if the hub cannot be reached."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ TIMEOUT_SECONDS = 3
 def install_packages(project: Path, wanted: str) -> str:
     """Fill dbt_packages/.
 
-    dbt empties the folder before it asks the hub, so the hub is asked first, and dbt
-    installs into a folder beside it.
+    `dbt deps` empties the folder before it contacts the hub. So the hub is tried first, and dbt
+    installs into a temporary folder that is then renamed.
 
     Args:
-        project: the dbt project.
-        wanted: hub, standin, or empty: the hub where it answers.
+        project: root of the dbt project.
+        wanted: `hub`, `standin`, or empty for the hub with the stand-ins as fallback.
 
     Returns:
-        What was done, a sentence.
+        A sentence that says what was installed.
 
     Raises:
-        ValuePropsError: the hub was wanted and can't be had.
+        ValuePropsError: `wanted` is not allowed, or the hub was wanted and cannot be reached.
     """
     if wanted not in ("", "hub", "standin"):
         raise ValuePropsError(
@@ -60,7 +60,7 @@ def install_packages(project: Path, wanted: str) -> str:
 
 
 def are_installed(project: Path) -> bool:
-    """Whether every package that package-lock.yml names is in dbt_packages/."""
+    """Return whether dbt_packages/ holds every package of package-lock.yml."""
     return all(
         (project / "dbt_packages" / package["name"] / "dbt_project.yml").is_file()
         for package in locked_packages(project)
@@ -68,7 +68,7 @@ def are_installed(project: Path) -> bool:
 
 
 def locked_packages(project: Path) -> list[dict[str, str]]:
-    """What package-lock.yml says of each package: its name and version, and more."""
+    """Return the entries of package-lock.yml, each with `name` and `version`."""
     text = (project / "package-lock.yml").read_text(encoding="utf-8")
     found: list[dict[str, str]] = yaml.safe_load(text)["packages"]
     return found
@@ -125,7 +125,7 @@ def _install_stand_ins(project: Path) -> None:
 
 def _replace_packages(project: Path, filled: Path) -> None:
     installed = project / "dbt_packages"
-    # Between two renames there is no folder, and another run may be looking for it.
+    # Between the two renames there is no folder, so skip them if nothing changed.
     if _contents_of(installed) == _contents_of(filled):
         return
     if installed.is_symlink():

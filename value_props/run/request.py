@@ -1,4 +1,4 @@
-"""A run: what is asked of it, and what is known of it while it goes on."""
+"""What the user asks of a run (Request), and the run while it goes on (Run)."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Request:
     """What the user asks of a run.
 
     Args:
-        project: the dbt project.
-        raw: where the raw files are.
-        out: where to publish to.
-        parameters: checked texts by name of the var, without the empty ones.
-        edition: what to publish.
-        resources: what it may take of the machine.
-        make_current: publish a week older than the published one all the same.
+        project: root of the dbt project.
+        raw: folder or bucket prefix of the raw files.
+        out: folder or bucket prefix to publish to.
+        parameters: checked values by dbt var; a missing one has its default.
+        edition: the files to publish: report or backfill.
+        resources: limits on memory, threads and temporary files.
+        make_current: replace the published run even if its week is newer or its raw files differ.
         is_debug: keep dbt's debug log.
-        trust: in what earlier runs left of the raw files.
-        users_gone: user_id of those whom the raw files may not hold any more.
+        trust: which results of earlier runs may be used instead of reading a raw file again.
+        users_gone: user_ids that stop the run if a raw file still holds them.
     """
 
     project: Path
@@ -65,13 +65,13 @@ class Run:
     """A run as it goes on.
 
     Args:
-        request: what was asked of it.
-        folder: where it works.
-        record: what is known of it.
-        objects: of the raw files that are in a bucket, by name.
-        report: of the ended run, in the shape of shapes.Report; None before, and where it could
-            not be made.
-        metrics: of the ended run, as the text that Prometheus reads; None as report.
+        request: what the user asks.
+        folder: the work folder.
+        record: the facts known so far.
+        objects: raw files in a bucket, by name; empty for a folder.
+        report: the report of the ended run, in the shape of shapes.Report; None before the end
+            and if it could not be made.
+        metrics: the metrics of the ended run in Prometheus' text format; None as `report`.
     """
 
     request: Request
@@ -83,22 +83,22 @@ class Run:
 
     @property
     def run_id(self) -> str:
-        """See new_run_id."""
+        """The id of the run; see new_run_id."""
         return self.record.begun.run_id
 
     @property
     def database(self) -> Path:
-        """The file that dbt fills; the catalogue in it is named as the published one."""
+        """The DuckDB file that dbt fills. Its name is that of the published file."""
         return self.folder / "files" / DATABASE
 
 
 def new_run(request: Request, folder: Path, known: Iterable[str] = ()) -> Run:
-    """A run that begins now.
+    """Return a run that begins now.
 
     Args:
-        request: what is asked of it.
-        folder: where it works.
-        known: ids of the runs before.
+        request: what the user asks.
+        folder: the work folder.
+        known: ids of earlier runs; see new_run_id.
     """
     project = request.project
     begun = Begun(
@@ -113,13 +113,13 @@ def new_run(request: Request, folder: Path, known: Iterable[str] = ()) -> Run:
 
 
 def new_run_id(known: Iterable[str]) -> str:
-    """An id for a run that begins now: its start in UTC and six random digits.
+    """Return an id: the start in UTC and six random hex digits.
 
-    Runs are told in the order of their ids. So where the clock has gone back, or two runs begin in
-    one second, the id names the second after the last one.
+    Runs are sorted by id. If the clock went back, or two runs begin in one second, the new id uses
+    the second after the latest known id.
 
     Args:
-        known: ids of the runs before.
+        known: ids of earlier runs.
     """
     starts = [datetime.datetime.now(datetime.UTC)]
     for run_id in known:

@@ -1,4 +1,4 @@
-"""Make an older passed run the published one again."""
+"""Roll back: make an older passed run current again."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ COMMAND = "rollback"
 
 
 def rollback(place: Place, run_id: str | None) -> dict[str, Any]:
-    """Go back to an older run.
+    """Make an older run current again.
 
     Args:
         place: the out path.
-        run_id: of the run; None for the one that was current before.
+        run_id: the run to go back to; None for the run that was current before.
 
     Returns:
-        Its manifest.
+        The manifest of the run that is now current.
 
     Raises:
-        ValuePropsError: there is none to go back to, its files are damaged, or the store fails.
+        ValuePropsError: no such run is kept, its files are damaged, or the store fails.
         RefusedError: another run holds the lock.
     """
     publisher = existing_publisher(place)

@@ -1,4 +1,4 @@
-"""What computes a run: the versions of its tools and packages, and the commit of the project."""
+"""The versions of tools and dbt packages that compute a run, and the git commit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ DISTRIBUTIONS = ("value-props", "dbt-core", "dbt-duckdb", "duckdb")
 
 
 def versions(project: Path) -> dict[str, str]:
-    """The versions by name; those of dbt packages, and where they come from, begin with PACKAGE."""
+    """Return versions by name.
+
+    Names of dbt packages, and the entry for their origin, begin with PACKAGE.
+    """
     packages = {package["name"]: package["version"] for package in locked_packages(project)}
     return {
         "python": platform.python_version(),
@@ -28,7 +31,7 @@ def versions(project: Path) -> dict[str, str]:
 
 
 def packages_origin(project: Path) -> str:
-    """Whether dbt_packages/ holds the hub's packages or the stand-ins: hub or standin."""
+    """Return `hub` or `standin`: which packages are in dbt_packages/."""
     stand_in, installed = (
         folder / "dbt_utils" / "dbt_project.yml"
         for folder in (project / "packages", project / "dbt_packages")
@@ -38,7 +41,7 @@ def packages_origin(project: Path) -> str:
 
 
 def git_commit(project: Path) -> str | None:
-    """The commit of the project, with `-dirty` where files differ; None without git."""
+    """Return the commit, with `-dirty` if files differ from it; None without git."""
     git = shutil.which("git")
     if not git or not (project / ".git").exists():
         return None
@@ -51,7 +54,7 @@ def git_commit(project: Path) -> str | None:
         encoding="utf-8",
     )
     if answer.returncode:
-        # Such as a repository that belongs to somebody else.
+        # For example, git refuses a repository that another user owns.
         fault = " ".join(answer.stderr.split()) or f"it exits with {answer.returncode}"
-        logger.warning("step=start problem=git tells no commit: %s", fault)
+        logger.warning("step=start problem=git cannot name the commit: %s", fault)
     return answer.stdout.strip() or None

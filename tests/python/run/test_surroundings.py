@@ -274,7 +274,7 @@ def test_a_repository_that_git_refuses_is_told(
 ) -> None:
     (tmp_path / ".git").mkdir()
     assert git_commit(tmp_path) is None
-    assert "git tells no commit: fatal: " in caplog.text
+    assert "git cannot name the commit: fatal: " in caplog.text
 
 
 def test_the_project_is_the_one_of_the_package_and_of_its_version(

@@ -88,7 +88,7 @@ def test_sample_data_replaces_real_data_only_where_asked(tmp_path: Path) -> None
     answer = build(sample, out)
     assert answer.returncode == 0, answer.stderr
     assert (
-        "What is published was not made of sample data, so readers go on finding that run"
+        "The published run was not made of sample data, so readers go on finding that run"
         in answer.text
     )
     assert manifest_of(out) == published

@@ -1,4 +1,4 @@
--- The sources of which too many rows are quarantined, each with the reasons.
+-- Sources with a quarantine rate above the limit, and their reasons.
 with
 
 reasons as (
@@ -7,7 +7,7 @@ reasons as (
         quarantine_reason,
         count(*) as row_count
     from quality.quarantined_rows
-    -- A line that was delivered twice does not count into the rate.
+    -- The rate does not count lines that were delivered twice.
     where quarantine_reason <> 'duplicate'
     group by source_name, quarantine_reason
 ),

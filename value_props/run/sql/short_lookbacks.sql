@@ -1,4 +1,4 @@
--- The report weeks whose lookback begins before the data does, unless that is accepted.
+-- Report weeks with a lookback that begins before the data, unless allow_incomplete is set.
 with
 
 coverage as (
@@ -16,7 +16,7 @@ last_short_week as (
     where is_short
 ),
 
--- From this week on, each lookback is covered.
+-- From this week on, the data covers each lookback.
 first_covered_week as (
     select min(coverage.week_start_date) as week_start_date
     from coverage
