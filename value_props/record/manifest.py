@@ -1,4 +1,4 @@
-"""manifest.json: what a run read, decided and wrote."""
+"""Write manifest.json: the inputs, parameters, window, outputs and versions of a passed run."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def write_manifest(
     record: Record,
     objects: Mapping[str, Entry] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Describe the finished files of a folder, in that folder.
+    """Write manifest.json to the folder with the finished files of a run.
 
     Args:
-        folder: holds the outputs of the run.
-        edition: what these are.
-        record: of the published run.
-        objects: the raw files that are in a bucket, by name.
+        folder: folder with all outputs of the run.
+        edition: the outputs to list.
+        record: the facts of the run.
+        objects: raw files in a bucket, by name; empty for a folder.
 
     Returns:
-        The manifest as it was written.
+        The manifest as written.
     """
     path, begun = folder / DATABASE, record.begun
     with database.loaded(path):
@@ -75,7 +75,7 @@ def write_manifest(
 
 
 def _versions(begun: Begun) -> dict[str, Any]:
-    """The versions, with those of dbt packages in an object of their own."""
+    """Return versions by tool, with the dbt packages in an object of their own."""
     tools, packages = {}, {}
     for name, version in begun.versions.items():
         if name.startswith(PACKAGE):
@@ -102,13 +102,13 @@ def _inputs(path: Path, run_id: str) -> list[dict[str, Any]]:
     with database.opened(path) as connection:
         inputs = database.rows_of(connection, database.sql("record", "inputs"), {"run_id": run_id})
     for row in inputs:
-        # As seen from the folder of the parsed files, which may move with the out path.
+        # Relative to `parsed/`, because the out path may be moved.
         row["parsed"] = "/".join(Path(row["parsed"]).parts[-3:])
     return inputs
 
 
 def _located(row: dict[str, Any], raw_path: str, objects: Mapping[str, Entry]) -> dict[str, Any]:
-    """An input as the user finds it: in a bucket, where that holds it."""
+    """Return an input with its address and ETag if it is in a bucket."""
     entry = objects.get(Path(row["path"]).name)
     return {**row, "path": f"{raw_path}/{entry.name}", "etag": entry.etag} if entry else row
 

@@ -1,7 +1,7 @@
-"""report.html: what a run read, checked and found, as one page that needs no network or script.
+"""Write report.html: the report of a run as one page without network access or scripts.
 
-The page is drawn from the facts of report.json and from the run's database, whose history holds
-the earlier runs. The template escapes all text; what it gets from here are numbers and texts.
+The page shows the facts of report.json, figures from the run's database, and earlier runs from the
+history in it. This module passes only numbers and text, and the template escapes all text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DAYS_SHOWN = 120
 MODELS_SHOWN = 10
 _UNKNOWN = "\u2013"
 
-# Highest value of each bin; a last bin takes what is above.
+# Upper bound of each bin; one more bin holds higher values.
 _COUNT_BINS = (0, 1, 2, 4, 8, 16, 32, 64)
 _AMOUNT_BINS = (0, 1, 10, 100, 1_000, 10_000, 100_000)
 FEATURES = {
@@ -48,18 +48,17 @@ _FILES = """
 
 @dataclass(frozen=True)
 class Figures:
-    """What the page shows beside the report, each ready to be drawn; empty where it is unknown.
+    """What the page shows besides the report. A figure without data is empty.
 
     Args:
-        files: a row a raw file.
-        days: a chart a source: bars, in hundredths of its width and height, and numbers for its
-            text.
-        heat: by value prop, then position: rate and shade, 0 to 1, of the clicked prints.
-        positions: the columns of heat.
-        weeks: a row a value prop: numbers of the last week, and their change.
-        features: by feature, the bins: label, prints and share.
+        files: one row per raw file.
+        days: one chart per source: bars in percent of width and height, and numbers for its text.
+        heat: by value prop and position: click-through rate and shade, both 0 to 1.
+        positions: the columns of `heat`, ascending.
+        weeks: one row per value prop: numbers of the last week and of the week before.
+        features: by feature: the label, number of prints and share (0 to 1) of each bin.
         runs: the last runs, oldest first.
-        grid: by test, its result in each of these runs; None where it did not run.
+        grid: by test: the result in each of `runs`; None if the test did not run.
         slowest: the tables that took longest to build.
     """
 
@@ -78,15 +77,15 @@ def write_page(report: Mapping[str, Any], database: Path | None, path: Path) -> 
     """Write the page of a run.
 
     Args:
-        report: the facts, as report.schema.json describes them.
-        database: that the run filled, with its history; None where it can't be read.
-        path: of the page. The same facts and tables give the same bytes.
+        report: the report, as described by report.schema.json.
+        database: the database of the run with the history; None if it cannot be read.
+        path: the page to write. The same report and tables give the same bytes.
     """
     path.write_text(render(report, _figures(report, database)), encoding="utf-8")
 
 
 def render(report: Mapping[str, Any], figures: Figures) -> str:
-    """The page as a text."""
+    """Return the page as HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("value_props.record"),
         autoescape=True,
@@ -98,14 +97,14 @@ def render(report: Mapping[str, Any], figures: Figures) -> str:
     environment.filters.update(number=_number, share=_share, change=_change)
     return environment.get_template("report.html.j2").render(
         report=report,
-        # Its names are all None where the run did not come to a window.
+        # If the run failed before its window was known, every name in it is None.
         window=report["window"] or defaultdict(lambda: None),
         figures=figures,
     )
 
 
 def _printable(value: object) -> object:
-    """What a template prints of a value: of raw text, no character that could hide some."""
+    """Escape control and invisible characters, because raw text is not trusted."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return "\n".join(printable(line) for line in value.split("\n"))
     return value
@@ -169,7 +168,7 @@ def _bars(
     report: tuple[date, date] | None,
     lookback: tuple[date, date] | None,
 ) -> list[dict[str, Any]]:
-    """A bar a day, in percent of the width and height of the chart."""
+    """Return one bar per day, in percent of the chart's width and height."""
     width, highest = 100 / len(rows_by_day), max(rows_by_day.values())
     return [
         {
@@ -192,7 +191,7 @@ def _bars(
 
 
 def _span(start: str | None, end: str | None, days_before: int = 0) -> tuple[date, date] | None:
-    """The first and last day of a window; None where the run did not come to one."""
+    """Return the first and last day of a window; None if the window is not known."""
     if not start or not end:
         return None
     return date.fromisoformat(start), date.fromisoformat(end) - timedelta(days_before)
@@ -219,7 +218,7 @@ def _weeks(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         by_week[row["is_last"]][row["value_prop"]] = row
     numbers = ("prints", "click_through_rate", "payments", "amount")
-    # A week that is not over has less of everything.
+    # An incomplete week has fewer rows, so a change would mislead.
     is_comparable = all(
         any(row["is_complete_week"] for row in week.values()) for week in by_week.values()
     )
@@ -304,7 +303,7 @@ def _share(value: float | None, digits: int = 2) -> str:
 
 
 def _change(pair: Mapping[str, Any]) -> str:
-    """How a number changed, in words for one that came or went."""
+    """Return the relative change, or `new` or `gone`."""
     now, before = pair["now"], pair["before"]
     if not pair["is_comparable"]:
         return _UNKNOWN

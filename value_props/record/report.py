@@ -1,4 +1,4 @@
-"""The facts of an ended run, as report.schema.json describes them: report.json and Parquet."""
+"""Compose, write and read the report of a run: report.json and report.parquet."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _EVENT_FIELDS = {
     "event_data.value_prop": "text",
     "user_id": "whole number",
 }
-# The fields of a raw row, and their types.
+# Expected fields of a raw row, and their types.
 SOURCE_FIELDS = {
     "prints": _EVENT_FIELDS,
     "taps": _EVENT_FIELDS,
@@ -56,14 +56,14 @@ SOURCE_FIELDS = {
 
 
 def compose(record: Record, database: Path | None) -> dict[str, Any]:
-    """Put the report of an ended run together.
+    """Compose the report of an ended run.
 
     Args:
-        record: of the run.
-        database: that the run filled, with its history; None where it can't be read.
+        record: the facts of the run.
+        database: the database of the run with the history; None if it cannot be read.
 
     Returns:
-        The report in JSON values, in the shape of shapes.Report.
+        The report as JSON values, in the shape of shapes.Report.
     """
     with opened(database) as connection:
         tests = [_test(outcome) for outcome in record.tests]
@@ -99,12 +99,12 @@ def _run(record: Record) -> RunFacts:
 
 
 def write(report: Mapping[str, Any], folder: Path, scratch: Path) -> None:
-    """Write report.json, and its data sets as report.parquet: one row a data set.
+    """Write report.json, and report.parquet with one row per dataset. Each write is atomic.
 
     Args:
-        report: see compose.
-        folder: the record of the run.
-        scratch: a folder of the same disk for what is not whole yet.
+        report: the report; see compose.
+        folder: the folder of the run's record.
+        scratch: folder on the same disk for drafts.
     """
     text = json.dumps(report, indent=2, ensure_ascii=False)
     replace_text(folder / JSON_NAME, text + "\n", scratch=scratch)
@@ -113,14 +113,14 @@ def write(report: Mapping[str, Any], folder: Path, scratch: Path) -> None:
 
 
 def remove_texts(out: OutPath, besides: Collection[str]) -> int:
-    """Remove the raw text of quarantined rows from the records of runs; their counts stay.
+    """Remove the raw text of quarantined rows from the records of runs. Counts stay.
 
     Args:
-        out: where the records are. The caller holds its lock.
-        besides: runs that keep it: those whose files are kept.
+        out: the out path. The caller holds its lock.
+        besides: ids of the runs that keep their text: those whose files are kept.
 
     Returns:
-        How many records had their text removed.
+        The number of records changed.
     """
     removed = 0
     for path in sorted(out.history.glob(f"*/{JSON_NAME}")):
@@ -135,17 +135,17 @@ def remove_texts(out: OutPath, besides: Collection[str]) -> int:
             out.work.mkdir(exist_ok=True)
             write(report, folder, out.work)
         else:
-            # What cannot be read may hold any text.
+            # A damaged report may hold raw text.
             path.unlink()
             (folder / PARQUET_NAME).unlink(missing_ok=True)
-        # Last, so that a killed removal is done again.
+        # The mark comes last, so that an interrupted removal is repeated.
         (folder / TEXTS_REMOVED).touch()
         removed += 1
     return removed
 
 
 def runs_with_files(out: OutPath) -> set[str]:
-    """The runs whose files are kept: the passed ones, and the failed one that left last_run."""
+    """Return the ids of kept runs, and of the failed run whose files are in last_run/."""
     passed = out.run_ids()
     if out.last_run.is_dir():
         for path in sorted(out.history.glob(f"*/{JSON_NAME}"), reverse=True):
@@ -168,27 +168,27 @@ def _write_parquet(report: Mapping[str, Any], path: Path) -> None:
 
 
 def current_report(out: OutPath) -> dict[str, Any] | None:
-    """The report of the run that the stable names show; None where there is none to read."""
+    """Return the report of the current run; None without a readable one."""
     run_id = out.current_run_id()
     return _read(out.history / run_id / JSON_NAME) if run_id else None
 
 
 def report_of(out: OutPath, run_id: str | None) -> dict[str, Any]:
-    """The report of a run, or of the last one that has one.
+    """Return the report of a run.
 
     Args:
-        out: where it published.
-        run_id: of the run; None for the last.
+        out: the out path.
+        run_id: the run; None for the last run with a report.
 
     Raises:
-        ValuePropsError: there is none to read.
+        ValuePropsError: there is no readable report.
     """
     found = _read(out.history / run_id / JSON_NAME) if run_id else last_report(out)
     if found is None:
         raise ValuePropsError(
             f"there is no report of {f'run {run_id}' if run_id else 'any run'}",
             f"Out path {out.root}",
-            "`value-props history` lists the runs; one that was killed has no report"
+            "`value-props history` lists the runs; a killed run has no report"
             if out.history.is_dir()
             else "Nothing ran there yet: check --out, or run `value-props build`",
         )
@@ -196,7 +196,7 @@ def report_of(out: OutPath, run_id: str | None) -> dict[str, Any]:
 
 
 def last_report(out: OutPath) -> dict[str, Any] | None:
-    """The report of the last run that has one; None where there is none to read."""
+    """Return the report of the last run that has one; None without a readable one."""
     paths = sorted(out.history.glob(f"*/{JSON_NAME}"))
     return _read(paths[-1]) if paths else None
 
@@ -253,7 +253,7 @@ def _source(
 
 
 def _rows_of_source(connection: duckdb.DuckDBPyConnection, name: str) -> Rows:
-    """How many rows of a source were read, kept and quarantined; None where it has no file."""
+    """Count the rows of a source that were read, kept and quarantined; None without a file."""
     [read] = rows_of(
         connection,
         "select sum(row_count) as n from staging.raw_files where source_name = ?",
@@ -279,11 +279,11 @@ def _missing_fields(connection: duckdb.DuckDBPyConnection, name: str) -> list[st
 
 @dataclass
 class _Table:
-    """A relation of the database.
+    """A table or view of the database.
 
     Args:
-        columns: type by name.
-        rows: how many; None of a view.
+        columns: DuckDB types by column name.
+        rows: number of rows; None for a view.
     """
 
     columns: dict[str, str]
@@ -291,7 +291,7 @@ class _Table:
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, _Table]:
-    """The relations of the database, by schema and name."""
+    """Return the tables and views of the database by `schema.name`."""
     tables: dict[str, _Table] = {}
     for row in rows_of(
         connection,
@@ -314,7 +314,7 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> dict[str, _Table]:
 def _spelled_types(
     connection: duckdb.DuckDBPyConnection, outcomes: Sequence[NodeOutcome]
 ) -> dict[str, str]:
-    """How DuckDB spells the types that are declared: int is INTEGER."""
+    """Return DuckDB's spelling of each declared type, such as INTEGER for int."""
     kinds = sorted({kind for outcome in outcomes for kind in outcome.columns.values() if kind})
     if not kinds:
         return {}
@@ -341,7 +341,7 @@ def _table(
         seconds=outcome.seconds,
         expected_columns=[Column(name, kind) for name, kind in expected.items()],
         missing_columns=[name for name in expected if found and name not in found],
-        # A snapshot adds columns of its own.
+        # dbt adds columns named dbt_… to a snapshot.
         new_columns=[
             name for name in found if name not in expected and not name.startswith("dbt_")
         ],

@@ -1,6 +1,6 @@
-"""The shape of report.json, from which its JSON Schema and the columns of report.parquet come.
+"""The shape of report.json: dataclasses that define its JSON Schema and report.parquet's columns.
 
-After a change: `.venv/bin/python -m value_props.record.shapes`, which writes report.schema.json.
+After a change, run `.venv/bin/python -m value_props.record.shapes` to write report.schema.json.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SAMPLE_LENGTH = 300
 
 
 def one_of(*texts: str, description: str | None = None) -> Any:
-    """A text of a few."""
+    """Return a field whose value is one of a few texts."""
     return Field(description=description, json_schema_extra={"enum": list(texts)})
 
 
@@ -54,7 +54,7 @@ Window = Annotated[
 
 @dataclass(frozen=True)
 class RunFacts:
-    """When a run began and ended, what became of it, and what it was asked for."""
+    """Start, end, status, inputs and parameters of a run."""
 
     run_id: Annotated[str, Field(pattern="^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}$")]
     started_at: Time
@@ -282,7 +282,7 @@ _DUCKDB_TYPES = {str: "VARCHAR", bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE"
 
 
 def duckdb_type(shape: Any) -> Any:
-    """The type of a dataclass, list or scalar, as DuckDB's from_json takes it."""
+    """Return the structure of a dataclass, list or scalar for DuckDB's from_json."""
     if dataclasses.is_dataclass(shape):
         hints = get_type_hints(shape)
         return {field.name: duckdb_type(hints[field.name]) for field in dataclasses.fields(shape)}
@@ -294,28 +294,28 @@ def duckdb_type(shape: Any) -> Any:
 
 
 class _Closed(GenerateJsonSchema):
-    """A schema in which an object has the fields of its dataclass, and no others."""
+    """Schema generator that allows no fields besides those of the dataclass."""
 
     def dataclass_schema(self, schema: Any) -> dict[str, Any]:
-        """The schema of a dataclass."""
+        """Return the schema of a dataclass, without additional properties."""
         return {**super().dataclass_schema(schema), "additionalProperties": False}
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """A title would only repeat the name of the field."""
+        """Return False, because a title would only repeat the name of the field."""
         return False
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of report.json."""
+    """Return the JSON Schema of report.json."""
     head = {"$schema": _Closed.schema_dialect, "$id": "urn:value-props:report:1"}
     made = TypeAdapter(Report).json_schema(schema_generator=_Closed)
-    # Readers see first what a report is, then its parts.
+    # Put the report first and its parts last, for readers of the file.
     parts = made.pop("$defs")
     return {**head, **made, "$defs": parts}
 
 
 def schema_text() -> str:
-    """The JSON Schema as its file holds it."""
+    """Return the content of report.schema.json."""
     return json.dumps(schema(), indent=2) + "\n"
 
 

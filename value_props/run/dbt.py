@@ -87,8 +87,8 @@ class Dbt:
             raise ValuePropsError(
                 f"dbt left out {len(left_out)} of its models and tests: {', '.join(left_out[:7])}",
                 f"Project {self.project}",
-                "Find out why dbt left them out, and run again; a run without all of its tests is not"
-                " published",
+                "Find out why dbt left them out, and run again; a run is not published without all of"
+                " its tests",
             )
 
     def generate_docs(self, has_catalog: bool) -> None:

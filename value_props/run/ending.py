@@ -111,7 +111,7 @@ def _problems(record: Record, error: BaseException) -> list[str]:
 
 
 def write_report(run: Run, out: OutPath, path: Path | None) -> None:
-    """Write report.json and report.parquet to the staged record, and report.html to the run's files.
+    """Write the report to the staged record, and report.html to the files of the run.
 
     Args:
         run: the ended run. Its record must be staged.

@@ -1,5 +1,5 @@
--- What is new and what is missing: a value prop never shown before, a day without rows
--- inside the windows, a source that ends before the others.
+-- Drift checks of presence: a new value prop, a day of the windows without rows, and a
+-- source that ends before the others.
 with
 
 run_window as (
@@ -72,7 +72,8 @@ no_new_value_prop as (
     having not bool_or(is_new)
 ),
 
--- A source without a row has no days; all that it could have had are missing.
+-- A source without rows has null days. greatest and least ignore nulls, so all days of
+-- the windows count as missing.
 sources as (
     select
         names.source_name,

@@ -1,9 +1,8 @@
--- Numbers of the last report week, compared with the complete weeks before it.
--- At most twelve weeks are compared: those of the run's own raw files, and before these
--- begin, those of earlier published runs. A number is unusual outside the prediction
--- interval of these weeks: mean ± t · s · √(1 + 1/n). Where weeks vary by chance
--- alone, one check in 500 is a false alarm, and few weeks make a wide interval.
--- Quarantine rates are compared by run.
+-- Drift checks of numbers: the last report week compared with up to twelve complete weeks
+-- before it. Weeks that the run's raw files do not cover come from earlier published runs.
+-- A number outside the prediction interval of these weeks, mean ± t · s · √(1 + 1/n), is
+-- drift. If weeks vary by chance alone, one check in 500 is a false alarm. Few weeks make
+-- a wide interval. Quarantine rates are compared by run, not by week.
 with
 
 run_window as (
@@ -15,7 +14,7 @@ run_window as (
     where last_week_start_date is not null
 ),
 
--- Student's t with n - 1 degrees of freedom: it lies outside ± t once in 500 times.
+-- Quantiles of Student's t with n - 1 degrees of freedom, two-sided at 1 in 500.
 student as (
     select
         quantiles.week_count,
@@ -35,7 +34,7 @@ known_runs as (
     where run_id = $run_id or status = 'published'
 ),
 
--- The last week as this run has it, and what every run knows of complete weeks before.
+-- The last week of this run, and the complete weeks before it of every known run.
 known_weeks as (
     select
         profiles.*,
@@ -56,7 +55,7 @@ known_weeks as (
         end
 ),
 
--- The newest word on each week: this run's, else that of the last published run.
+-- Each week comes from one run: this run if it has the week, else the last published one.
 week_runs as (
     select
         week_start_date,
@@ -74,7 +73,7 @@ value_prop_weeks as (
             and known_weeks.run_id = week_runs.run_id
 ),
 
--- A week is complete by its prints; a source may begin in the middle of it.
+-- is_complete_week looks at prints only, and another source may begin within the week.
 source_starts as (
     select
         run_id,
@@ -129,7 +128,7 @@ quarantine_rates as (
     select
         profiles.source_name,
         known_runs.is_this_run,
-        -- As in the gate: a redelivered row is no bad row.
+        -- As in the gate, repeated deliveries do not count as bad rows.
         cast(
             sum(
                 profiles.rows_quarantined
@@ -209,7 +208,7 @@ measures as (
     where rate is not null
 ),
 
--- Sums of doubles in one order, so that the same history gives the same bits.
+-- Sums of doubles depend on order, so a fixed order keeps the results identical.
 compared as (
     select
         check_name,
@@ -222,15 +221,15 @@ compared as (
     group by check_name, subject
     having
         count(*) filter (where is_last) > 0
-        -- For a value prop never shown before there is a check of its own.
+        -- The check new_value_prop covers value props never shown before.
         and (
             check_name <> 'value_prop_share'
             or coalesce(avg(n) filter (where not is_last), 1) > 0
         )
 ),
 
--- Weeks that hardly vary would make any change unusual. So a change of less than 2 % is
--- usual, and so are 5 more quarantined rows of 10,000.
+-- If weeks hardly vary, any change would be drift. So the interval allows for a deviation
+-- of at least 2 % and, for quarantine rates, of 5 rows in 10,000.
 intervals as (
     select
         compared.*,
@@ -249,7 +248,7 @@ bounded as (
         *,
         case
             when half_width is null then null
-            -- Fewer quarantined rows are never unusual.
+            -- Fewer quarantined rows than usual are never drift.
             when check_name = 'quarantine_rate' then 0
             else greatest(typical - half_width, 0)
         end as lowest,

@@ -1,4 +1,4 @@
--- The raw files of a run, as its manifest lists them.
+-- The raw files of a run, for the inputs of its manifest.
 select
     files.source_name as source,
     files.file_path as path,

@@ -1,4 +1,4 @@
--- The value props in the last report week and in the week before it.
+-- Numbers by value prop of the last report week and the week before it.
 select
     value_prop_weeks.week_start_date = run_window.last_week_start_date as is_last,
     value_prop_weeks.*

@@ -1,4 +1,4 @@
--- The mart, one row a report week.
+-- Counts and means of the mart, one row per report week.
 with
 
 shares as (

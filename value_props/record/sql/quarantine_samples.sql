@@ -1,8 +1,8 @@
--- The quarantined rows of a source by reason, with the first lines of each.
+-- Quarantined rows of a source by reason, with the first lines of each as samples.
 select
     quarantine_reason as reason,
     count(*) as row_count,
-    -- A list of all rows, cut afterwards, would take memory for each of them.
+    -- A list of all rows that is cut afterwards would hold all of them in memory.
     min_by(
         {
             'file_name': file_name,

@@ -1,4 +1,4 @@
--- The last runs, newest first, each with its rows and its failed tests.
+-- The last runs, newest first, each with its row counts and failed tests.
 with
 
 last_runs as (

@@ -1,4 +1,4 @@
--- The raw files, one row a file.
+-- Counts and dates of the raw files, one row per file.
 with
 
 reasons as (

@@ -1,4 +1,4 @@
--- The results of each test in the last runs; a run without tests has one row.
+-- Test results of the last runs. A run without tests has one row with nulls.
 with
 
 last_runs as (

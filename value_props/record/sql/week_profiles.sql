@@ -1,5 +1,5 @@
--- The weeks that drift is judged by: the last report week and twelve before it, one row a
--- week and value prop.
+-- The weeks that the drift checks compare: the last report week and twelve before it, one
+-- row per week and value prop.
 select
     $run_id as run_id,
     value_prop_weeks.week_start_date,
