@@ -1,4 +1,4 @@
-"""The one exception for what a user can cause, and the exit codes of the command line."""
+"""ValuePropsError, the exception for errors that users can fix, and the exit codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class ExitCode(IntEnum):
-    """What `value-props` tells its caller."""
+    """Exit codes of `value-props`."""
 
     PUBLISHED = 0
     GATE_FAILED = 1
@@ -23,15 +23,15 @@ class ExitCode(IntEnum):
 
 @dataclass
 class ValuePropsError(Exception):
-    """Something went wrong that the user can mend.
+    """An error that the user can fix.
 
     Args:
-        what: what is wrong, a sentence without full stop.
-        where: the file, parameter or table it concerns.
-        remedy: what to do about it, a sentence without full stop.
-        exit_code: what the command line exits with.
-        details: where several things are wrong, each of them, a sentence or two without the
-            last full stop.
+        what: what is wrong: a sentence without full stop.
+        where: the file, parameter or table that is wrong.
+        remedy: what to do about it: a sentence without full stop.
+        exit_code: exit code of the command.
+        details: if several things are wrong, one or two sentences for each, without the last full
+            stop.
     """
 
     what: str
@@ -44,7 +44,7 @@ class ValuePropsError(Exception):
         return " ".join(self.lines())
 
     def lines(self) -> list[str]:
-        """What to tell the user: what is wrong, the details, the remedy; one line at least."""
+        """Return the lines to print: what is wrong, the details, the remedy. At least one line."""
         head = f"{self.where}: {self.what}."
         if not self.details:
             return [f"{head} {self.remedy}."]
@@ -52,7 +52,7 @@ class ValuePropsError(Exception):
 
 
 class RefusedError(ValuePropsError):
-    """A run may not begin there: nothing failed, so no record tells of it, and no alert."""
+    """A run was not allowed to begin. It did not fail, so it is not recorded and sends no alert."""
 
 
 _REMEDIES = {
@@ -64,9 +64,10 @@ _NEEDS_RIGHTS = (errno.EACCES, errno.EPERM)
 
 
 def user_error_of(error: BaseException) -> ValuePropsError | None:
-    """An error as the user is told it; None for one that nobody foresaw.
+    """Return an error as a ValuePropsError; None for an unexpected error.
 
-    What the system or DuckDB refuses is something that the user can mend, wherever it happens.
+    Users can fix what the operating system or DuckDB refuses, such as a full disk. So these errors
+    are expected everywhere.
     """
     if isinstance(error, ValuePropsError):
         return error
@@ -79,7 +80,7 @@ def user_error_of(error: BaseException) -> ValuePropsError | None:
 
 
 def remedy_of(text: str) -> str:
-    """What to do about an error of DuckDB or dbt, a sentence without full stop."""
+    """Return a remedy for an error of DuckDB or dbt: a sentence without full stop."""
     for number in _REMEDIES:
         if os.strerror(number).lower() in text.lower():
             return _REMEDIES[number]
@@ -87,7 +88,7 @@ def remedy_of(text: str) -> str:
 
 
 def owners_of(path: Path) -> str:
-    """Whom a file or folder belongs to, and who this process is, for a message."""
+    """Name the owner of a file or folder, and the user of this process, for a message."""
     for place in (path, *path.parents):
         try:
             owner = place.stat().st_uid
@@ -102,9 +103,9 @@ def _this_user() -> str:
 
 
 def refused_by_system(error: OSError) -> ValuePropsError:
-    """What the system refuses, as the user is told it."""
+    """Return an error of the operating system as a ValuePropsError."""
     what = (error.strerror or str(error) or type(error).__name__).rstrip(".")
-    remedy = "See that it is there and can be used, and run again; --debug shows more"
+    remedy = "Check that it exists and can be used, and run again; --debug shows more"
     path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
     if error.errno in _REMEDIES:
         remedy = _REMEDIES[error.errno]
@@ -126,11 +127,10 @@ def _user(number: int) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with each character that is not printable as an escape.
+    """Return the text with unprintable characters as escapes.
 
-    Control characters in raw text could rewrite what a terminal shows; others, such as those that
-    turn the direction of writing, could hide it. Bytes of a file name that are not UTF-8 become
-    `\\xNN`.
+    Raw text may hold control characters that rewrite a terminal, or characters that change the
+    direction of writing and hide text. Bytes of a file name that are not UTF-8 become `\\xNN`.
     """
     if text.isprintable():
         return text
@@ -138,7 +138,7 @@ def printable(text: str) -> str:
 
 
 def _escaped(char: str) -> str:
-    # Python's stand-in for a byte that it could not decode.
+    # Python represents a byte that it could not decode as such a surrogate.
     if "\udc80" <= char <= "\udcff":
         return f"\\x{ord(char) - 0xDC00:02x}"
     return char.encode("unicode_escape").decode("ascii")

@@ -1,4 +1,4 @@
-"""Files and folders: write them in one step, sync, hash and remove them."""
+"""Files and folders: replace atomically, sync, hash and remove."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from pathlib import Path
 def replacing(
     path: Path, *, scratch: Path | None = None, mode: int | None = None
 ) -> Iterator[Path]:
-    """Write a file so that readers, and whoever comes after a crash, find it whole or the old one.
+    """Context manager that replaces a file atomically, also if the system crashes.
+
+    If the block fails, the old file stays.
 
     Args:
-        path: of the file. It is as it was where the block fails.
-        scratch: folder of the same disk for what is not whole yet; by default that of the file.
-        mode: of the file; by default what the umask leaves.
+        path: the file to replace or create.
+        scratch: folder on the same disk for the draft; by default the folder of the file.
+        mode: file mode, such as 0o644; by default that of the umask.
 
     Yields:
-        The path to write.
+        The path of the draft to write.
     """
     draft = (scratch or path.parent) / f".{path.name}.draft"
     try:
@@ -39,19 +41,19 @@ def replacing(
 def replace_text(
     path: Path, text: str, *, scratch: Path | None = None, mode: int | None = None
 ) -> None:
-    """Write a text as UTF-8; see replacing."""
+    """Replace a file with UTF-8 text atomically; see replacing."""
     with replacing(path, scratch=scratch, mode=mode) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file or folder in one step, and bring its new name to the disk."""
+    """Rename a file or folder atomically, and sync the target folder."""
     source.replace(target)
     sync(target.parent)
 
 
 def replace_link(link: Path, target: Path) -> None:
-    """Have a symbolic link lead to a target, in one step, and bring that to the disk."""
+    """Create or replace a symbolic link atomically, and sync its folder."""
     draft = link.with_name(f".{link.name}.draft")
     draft.unlink(missing_ok=True)
     draft.symlink_to(target)
@@ -59,14 +61,22 @@ def replace_link(link: Path, target: Path) -> None:
 
 
 def files_under(folder: Path, name: str) -> list[str]:
-    """The file of that name in a folder, or the files below it, by name in that folder."""
+    """List a file, or all files below a folder.
+
+    Args:
+        folder: the folder that names are relative to.
+        name: name of a file or folder in it.
+
+    Returns:
+        Relative names; empty if there is no such file or folder.
+    """
     path = folder / name
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     return [file.relative_to(folder).as_posix() for file in files if file.is_file()]
 
 
 def sync(path: Path) -> None:
-    """Have the system write a file or folder out, so that a crash can't leave it half."""
+    """Sync a file or folder to disk (fsync), so that it survives a crash."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -75,16 +85,16 @@ def sync(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in lower-case hex."""
+    """Return the SHA-256 of a file in lower-case hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder, if it is there.
+    """Remove a folder and everything in it, if it exists.
 
     Raises:
-        OSError: it names the folder, and not, as the system does, a file in it without its path.
+        OSError: the error names the folder. The system would name a file without its path.
     """
     if path.is_dir():
         try:
@@ -95,6 +105,6 @@ def remove_tree(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or folder, if it exists."""
     remove_tree(path)
     path.unlink(missing_ok=True)

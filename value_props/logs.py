@@ -1,4 +1,4 @@
-"""Logging of a run: one line a step, to stderr and to the log file of the run."""
+"""Logging: one line per step, to stderr and to the log file of the run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TIME = "%Y-%m-%dT%H:%M:%S"
 
 
 def configure(is_debug: bool) -> None:
-    """Send the log to stderr: steps, and with is_debug every model and test."""
+    """Log to stderr: each step, and with is_debug also each model and test."""
     logger.handlers.clear()
     logger.propagate = False
     logger.setLevel(logging.DEBUG)
@@ -33,7 +33,7 @@ def configure(is_debug: bool) -> None:
 
 @contextmanager
 def log_file(path: Path) -> Iterator[None]:
-    """Write every line, DEBUG included, to a file as well."""
+    """Context manager in which all lines, including DEBUG, also go to a file."""
     handler = _without_lock(logging.FileHandler(path, encoding="utf-8"))
     handler.setFormatter(_formatter())
     logger.addHandler(handler)
@@ -41,19 +41,22 @@ def log_file(path: Path) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-        # On a full disk it still holds lines.
+        # Closing flushes the last lines, which fails on a full disk.
         with suppress(OSError):
             handler.close()
 
 
 @contextmanager
 def step(name: str, seconds: dict[str, float], **fields: Any) -> Iterator[dict[str, Any]]:
-    """Time a step and log one line at its end.
+    """Context manager that times a step and logs one line at its end.
 
     Args:
-        name: of the step.
-        seconds: where its wall time goes, by name.
-        fields: logged with it; the block may add more to the dictionary it is given.
+        name: name of the step.
+        seconds: dictionary that gets the wall time in seconds under the name.
+        fields: key=value pairs for the line.
+
+    Yields:
+        The dictionary of the fields, to which the block may add.
     """
     start = time.monotonic()
     logger.debug("step=%s status=started", name)
@@ -69,7 +72,7 @@ def step(name: str, seconds: dict[str, float], **fields: Any) -> Iterator[dict[s
 
 @contextmanager
 def log_and_continue(name: str) -> Iterator[None]:
-    """Log what goes wrong in the block, and go on: it must not change or hide the result."""
+    """Context manager that logs an error of the block and goes on, so that the result stands."""
     try:
         yield
     except Exception as fault:
@@ -77,7 +80,7 @@ def log_and_continue(name: str) -> Iterator[None]:
 
 
 class NodeProgress:
-    """Follows the models and tests of a dbt run: a bar in a terminal, DEBUG lines always."""
+    """Progress of a dbt run: a bar if stderr is a terminal, and always a DEBUG line per node."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -99,7 +102,7 @@ class NodeProgress:
         self._bar.stop()
 
     def on_event(self, event: Any) -> None:
-        """Take an event of dbt: a start says how many nodes there are, an end counts."""
+        """Handle a dbt event: the start gives the number of nodes, an end advances the bar."""
         if event.info.name == "LogStartLine":
             self._bar.update(self._task, total=event.data.total)
         if event.info.name != "NodeFinished":
@@ -112,36 +115,36 @@ class NodeProgress:
 
 
 class _NoLock:
-    """Stands in for the lock of a handler of the log.
+    """Replaces the lock of a log handler to avoid a deadlock.
 
-    A signal that ends a run is raised wherever the main thread is. Had it just taken a lock, other
-    threads would wait for it, and the main thread for them. A line is written in one call, and so
-    needs none.
+    A signal interrupts the main thread anywhere. If it held the lock of a handler, other threads
+    would wait for the lock, and the main thread for them. Each line is written in one call, so no
+    lock is needed.
     """
 
     def acquire(self) -> bool:
-        """Take it at once."""
+        """Do nothing."""
         return True
 
     def release(self) -> None:
-        """Give nothing back."""
+        """Do nothing."""
 
     def __enter__(self) -> None:
-        """Take it at once."""
+        """Do nothing."""
 
     def __exit__(self, *_: object) -> None:
-        """Give nothing back."""
+        """Do nothing."""
 
 
 def _without_lock(handler: logging.Handler) -> logging.Handler:
     handler.lock = _NoLock()  # type: ignore[assignment]
-    # Of a full disk the run tells itself; a traceback for each line would bury that.
+    # On a full disk the run itself reports the error. A traceback per line would hide that.
     handler.handleError = lambda record: None  # type: ignore[method-assign]
     return handler
 
 
 class _Formatter(logging.Formatter):
-    """One line, whatever the raw text that it quotes."""
+    """Formatter that keeps a message on one line, even if it quotes raw text."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))

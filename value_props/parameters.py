@@ -1,6 +1,7 @@
-"""What a user may set: the parameters of a run, switches, and folders.
+"""Read what users set: the parameters of a run, switches and folders.
 
-The parameters and their limits stand in dbt_project.yml, where plain dbt reads them as well.
+Names, defaults and limits of the parameters are in dbt_project.yml (vars.parameters), because plain
+dbt reads them too.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ ALLOWED_SWITCHES = "1, true, yes or on; or 0, false, no or off"
 
 
 def switch_of(text: str, where: str) -> bool:
-    """Read a switch, in any case; an empty text is off.
+    """Parse a switch. Case does not matter, and an empty text is off.
 
     Args:
-        text: as the user gave it.
-        where: what the error names: a flag or variable.
+        text: the text that the user gave.
+        where: the flag or variable, for the error.
 
     Raises:
-        ValuePropsError: it is neither on nor off.
+        ValuePropsError: the text is neither on nor off.
     """
     try:
         return SWITCHES[text.strip().lower() or "off"]
@@ -43,25 +44,25 @@ def switch_of(text: str, where: str) -> bool:
 
 
 def folder_of(text: str, where: str) -> Path:
-    """The folder that a user names, as an absolute path; `~` is the home folder.
+    """Return the absolute path of a folder that the user names; `~` is the home folder.
 
     Args:
-        text: as the user gave it.
-        where: what the error names: a flag or variable.
+        text: the text that the user gave.
+        where: the flag or variable, for the error.
 
     Raises:
-        ValuePropsError: the user whose home it names has none, or the current folder is gone.
+        ValuePropsError: there is no such home folder, or the current folder was removed.
     """
     try:
         return Path(text).expanduser().absolute()
     except (RuntimeError, OSError) as error:
         raise ValuePropsError(
-            f"'{text}' leads to no folder ({error})", where, "Write the whole path of the folder"
+            f"'{text}' names no folder ({error})", where, "Write the full path of the folder"
         ) from None
 
 
 def is_date(text: str) -> bool:
-    """Whether a text is a calendar date written YYYY-MM-DD."""
+    """Return whether a text is a calendar date written YYYY-MM-DD."""
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         return False
     try:
@@ -73,17 +74,17 @@ def is_date(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One dbt var that a run can set, as dbt_project.yml has it.
+    """A parameter: a dbt var that a run can set, as described in dbt_project.yml.
 
     Args:
-        name: of the var.
+        name: name of the dbt var.
         meaning: one line for the help.
-        flag: of the command line.
-        default: used where the value is empty.
-        kind: date, integer, rate or switch; empty where there are choices.
-        choices: the texts that are allowed, if they are so few.
-        least: of an integer or a rate.
-        most: of an integer or a rate.
+        flag: flag of the command line.
+        default: value used if the given one is empty.
+        kind: date, integer, rate or switch; empty if `choices` are given.
+        choices: the allowed texts; empty if `kind` is given.
+        least: lowest allowed integer or rate.
+        most: highest allowed integer or rate.
     """
 
     name: str
@@ -97,12 +98,12 @@ class Parameter:
 
     @property
     def is_switch(self) -> bool:
-        """Whether it is on or off; the command line takes the bare flag for on."""
+        """Whether the parameter is a switch; a bare flag on the command line means on."""
         return self.kind == "switch"
 
     @property
     def allowed(self) -> str:
-        """What a value may be, in words."""
+        """The allowed values, in words."""
         return {
             "": " or ".join(self.choices),
             "date": "a calendar date written YYYY-MM-DD",
@@ -112,7 +113,7 @@ class Parameter:
         }[self.kind]
 
     def accepts(self, text: str) -> bool:
-        """Whether a text is an allowed value."""
+        """Return whether a text is an allowed value."""
         if self.kind == "date":
             return is_date(text)
         if self.kind == "switch":
@@ -124,19 +125,19 @@ class Parameter:
 
 
 def find_project() -> Path:
-    """The folder of dbt_project.yml: the one this package lies in, or else the current one.
+    """Return the folder of dbt_project.yml: the repository of this package, or the current folder.
 
-    A package that was installed by copy lies in none; the models of another version than its own
-    would not go with it.
+    A package that was installed by copy is in no repository. The project must have the version of
+    the package, because its models and the package belong together.
 
     Raises:
-        ValuePropsError: neither holds a project of this version.
+        ValuePropsError: neither folder holds a project of this version.
     """
     return _project()[0]
 
 
 def _project() -> tuple[Path, dict[str, Any]]:
-    """The folder of the project, and what its dbt_project.yml says; see find_project."""
+    """Return the folder and the content of dbt_project.yml; see find_project."""
     for folder in (Path(__file__).resolve().parents[1], Path.cwd()):
         path = folder / "dbt_project.yml"
         if path.is_file() and (folder / "value_props").is_dir():
@@ -157,7 +158,7 @@ def _project() -> tuple[Path, dict[str, Any]]:
 
 
 def _parameters() -> tuple[Parameter, ...]:
-    """Those of the project; none where there is no project, so that other commands work."""
+    """Return the parameters of the project; none without one, so that other commands work."""
     try:
         listed = _project()[1]["vars"]["parameters"]
     except (ValuePropsError, OSError):
@@ -181,13 +182,13 @@ PARAMETERS = _parameters()
 
 
 def check_parameters(given: Mapping[str, str]) -> dict[str, str]:
-    """Check the values that were given and leave out the empty ones.
+    """Check the values that the user gave, and leave out empty ones.
 
     Args:
-        given: text by name of the var; empty means the default.
+        given: values by dbt var; an empty one means the default.
 
     Returns:
-        What to hand to dbt as vars.
+        The values for dbt's --vars.
 
     Raises:
         ValuePropsError: a value is not allowed.

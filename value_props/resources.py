@@ -1,8 +1,8 @@
-"""What a run may take of the machine: memory, threads, and room for temporary files.
+"""Limits of a run: memory, threads, and size and folder of temporary files.
 
-Flags come before the VALUE_PROPS_ variables, these before the defaults, which are those of
-profiles.yml. While a run goes on the variables hold what was resolved, in one spelling: dbt
-parses the project anew when the text of one changes.
+Flags win over VALUE_PROPS_ variables, and these over the defaults, which are those of profiles.yml.
+During a run the variables hold the resolved values in one spelling, because dbt parses the project
+again when the text of a variable changes.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ _UNITS = {
     for suffix, base in (("B", 1000), ("iB", 1024))
 }
 _BY_LOWER = {unit.lower(): unit for unit in _UNITS}
-# With less DuckDB cannot even join the smallest tables.
+# With less memory, DuckDB cannot join even the smallest tables.
 _LEAST_BYTES = 50 * 1000**2
 _MOST_THREADS = 256
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One bound that a user can set.
+    """A limit that the user can set.
 
     Args:
-        name: of the field of Resources.
-        default: used where neither flag nor variable is set.
+        name: name of the field of Resources.
+        default: value used if neither flag nor variable is set.
         meaning: one line for the help.
-        metavar: what the help calls a value.
+        metavar: placeholder for the value in the help.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Resource:
 
     @property
     def flag(self) -> str:
-        """Of the command line."""
+        """The flag of the command line."""
         return f"--{self.name.replace('_', '-')}"
 
     @property
     def variable(self) -> str:
-        """Of the environment."""
+        """The environment variable."""
         return f"VALUE_PROPS_{self.name.upper()}"
 
 
@@ -72,13 +72,13 @@ RESOURCES = (
 
 @dataclass(frozen=True)
 class Resources:
-    """The bounds of a run, checked.
+    """The checked limits of a run.
 
     Args:
-        memory_limit: such as 2GB.
-        threads: of dbt and of DuckDB, 1 to 256.
-        temp_dir: for temporary files; None leaves the place to who opens a database.
-        max_temp_size: such as 20GB.
+        memory_limit: memory of DuckDB, such as 2GB.
+        threads: threads of dbt and of DuckDB, 1 to 256.
+        temp_dir: folder of temporary files; None for the work folder of the run.
+        max_temp_size: total size of temporary files, such as 20GB.
     """
 
     memory_limit: str
@@ -87,7 +87,7 @@ class Resources:
     max_temp_size: str
 
     def settings(self) -> dict[str, str]:
-        """What DuckDB is told when a database is opened."""
+        """Return the settings for DuckDB when it opens a database."""
         found = {
             "memory_limit": self.memory_limit,
             "threads": str(self.threads),
@@ -96,10 +96,10 @@ class Resources:
         return {**found, "temp_directory": str(self.temp_dir)} if self.temp_dir else found
 
     def variables(self, temp_dir: Path) -> dict[str, str]:
-        """What profiles.yml reads.
+        """Return the environment variables that profiles.yml reads.
 
         Args:
-            temp_dir: used where none is given.
+            temp_dir: folder of temporary files if the user gave none.
         """
         return {
             "VALUE_PROPS_MEMORY_LIMIT": self.memory_limit,
@@ -110,22 +110,24 @@ class Resources:
 
     @contextmanager
     def in_force(self, work: Path) -> Iterator[None]:
-        """Bound every connection of a run, and leave none of its temporary files.
+        """Context manager that applies the limits to every connection of a run.
+
+        At the end it removes the temporary files.
 
         Args:
-            work: folder of the run under way, which no other run uses at the same time.
+            work: work folder of the run; no other run uses it at the same time.
 
         Raises:
-            ValuePropsError: the folder for temporary files can't be written.
+            ValuePropsError: the folder for temporary files cannot be written.
         """
         work = work.absolute()
         own = work / "duckdb_temp"
         if self.temp_dir:
-            # Runs that share a folder would take each other's files for theirs.
+            # Several out paths may share the folder, so each run needs its own subfolder.
             key = hashlib.sha256(str(work).encode()).hexdigest()[:12]
             own = self.temp_dir / f"value_props_{key}"
             _check_folder(self.temp_dir)
-            # What a killed run left.
+            # A killed run may have left files.
             remove_tree(own)
         bounded = Resources(self.memory_limit, self.threads, own, self.max_temp_size)
         try:
@@ -136,10 +138,10 @@ class Resources:
 
 
 def resolve(given: Mapping[str, str] | None = None) -> Resources:
-    """Take what is given, else what the environment says, else the default.
+    """Return the limits from flags, else the environment, else the defaults.
 
     Args:
-        given: text by name of the resource; empty means not given.
+        given: texts of flags by name of the resource; an empty one means not given.
 
     Raises:
         ValuePropsError: a value is not allowed.
@@ -159,7 +161,7 @@ def resolve(given: Mapping[str, str] | None = None) -> Resources:
 
 
 def _size(name: str, texts: Mapping[str, str], least: int) -> str:
-    """A size in one spelling: a whole number of the largest unit that allows one."""
+    """Parse a size and spell it as a whole number of the largest possible unit."""
     match = re.fullmatch(r"([0-9]{1,15}(?:[.][0-9]{1,9})?) ?([A-Za-z]{2,3})", texts[name])
     unit = _BY_LOWER.get(match[2].lower()) if match else None
     size = Decimal(match[1]) * _UNITS[unit] if match and unit else Decimal(-1)
@@ -212,11 +214,11 @@ def _check_folder(folder: Path) -> None:
 
 @contextmanager
 def environment(*, without: str | None = None, **values: str) -> Iterator[None]:
-    """Set variables of the environment, and put back what was there.
+    """Context manager that changes environment variables and restores them at the end.
 
     Args:
-        without: how the names of those begin that are taken away.
-        values: by name.
+        without: prefix of the variables to remove; None removes none.
+        values: variables to set, by name.
     """
     gone = [name for name in os.environ if without and name.startswith(without)]
     before = {name: os.environ.get(name) for name in (*gone, *values)}

@@ -1,4 +1,5 @@
-"""The command line: options, what is printed, and exit codes.
+"""The command line: program.py has the commands and options, console.py prints.
 
-In: arguments and the environment. Out: a call of one function in a room below, and its result.
+In: arguments and environment variables. Out: printed text and an exit code.
+Each command calls one function of another room. Parameters come from dbt_project.yml.
 """

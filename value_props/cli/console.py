@@ -1,4 +1,4 @@
-"""What the command prints: printable characters only, and no reason for a result to change."""
+"""Print results and errors: only printable characters, and no change of the exit code."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _STDERR = 2
 
 
 def start_in_utf_8() -> None:
-    """Start the program again in Python's UTF-8 mode where the locale has another encoding.
+    """Restart the program in Python's UTF-8 mode if the locale has another encoding.
 
-    DuckDB takes the names of files for UTF-8, and so must this process. What it prints stays in
-    the encoding of the terminal.
+    DuckDB reads file names as UTF-8, and so must this process. Output keeps the encoding of the
+    terminal.
     """
     if sys.getfilesystemencoding().lower().replace("-", "") == "utf8":
         return
@@ -30,9 +30,10 @@ def start_in_utf_8() -> None:
 
 
 def prepare_streams() -> None:
-    """Have characters that the terminal lacks printed as escapes, and stand in for closed streams.
+    """Replace closed standard streams, and escape characters that the terminal cannot print.
 
-    A file that is opened while one of them is closed would get its number, and what is printed.
+    While a standard stream is closed, the next opened file would get its number, and printed text
+    would go into that file.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         pass
@@ -52,22 +53,22 @@ def say(line: str = "") -> None:
     """Print a line of the result to stdout.
 
     Raises:
-        OSError: nobody reads it, or the disk is full.
+        OSError: the reader of the pipe is gone, or the disk is full.
     """
     print(printable(line), file=sys.stdout)  # noqa: T201
 
 
 def complain(line: str = "") -> None:
-    """Print a line to stderr; that nobody can read it is no error."""
+    """Print a line to stderr, and ignore an error of the stream."""
     with suppress(OSError):
         print(printable(line), file=sys.stderr)  # noqa: T201
 
 
 def say_json(value: object) -> None:
-    """Print a value as JSON, dates and decimals as text; valid in any encoding of the terminal.
+    """Print a value as JSON, with dates and decimals as text. It is valid in any encoding.
 
     Raises:
-        OSError: as say.
+        OSError: as for say.
     """
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     text = json.dumps(value, indent=2, default=str, ensure_ascii=encoding != "utf8")
@@ -75,23 +76,23 @@ def say_json(value: object) -> None:
 
 
 def _in_json(char: str) -> str:
-    """A character of a JSON text; what is not printable stands in a string, where escapes may."""
+    """Escape an unprintable character. In JSON it can only be in a string."""
     return char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1]
 
 
 @contextmanager
 def result_stands() -> Iterator[None]:
-    """Print what was done: it stays done where the output can't be written."""
+    """Context manager to print what was done. Failed output does not make the command fail."""
     with suppress(OSError):
         yield
     _closed(sys.stdout)
 
 
 def close_streams() -> bool:
-    """Write out what was printed, so that the end of the process can't change its exit code.
+    """Flush the streams, so that Python does not fail to at exit and change the exit code.
 
     Returns:
-        Whether the result was written; that nobody can read what stderr says is no error.
+        Whether stdout was written. Errors of stderr are ignored.
     """
     _closed(sys.stderr)
     return _closed(sys.stdout)
@@ -101,7 +102,7 @@ def _closed(stream: TextIO) -> bool:
     try:
         stream.flush()
     except OSError:
-        # The interpreter flushes once more when it ends.
+        # Python flushes again at exit, so redirect the stream to /dev/null.
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())

@@ -1,4 +1,4 @@
-"""The command line: `value-props`. It turns errors into a paragraph and an exit code."""
+"""The commands of `value-props`. Errors become a paragraph on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DEFAULT_OUT = Path("data/out")
 DEFAULT_BACKFILL = Path("data/backfill")
 DEFAULT_STORE = Path("data/store")
 Command = TypeVar("Command", bound=Callable[..., Any])
-# Where there is no project, its parameters are not known, and the command says so.
+# Without a project, its parameters are unknown. Then the command must reach its own error message.
 _WITH_PARAMETERS = {"ignore_unknown_options": not PARAMETERS, "allow_extra_args": not PARAMETERS}
 
 
@@ -68,7 +68,7 @@ def _parameter_options(command: Command, without: Collection[str] = ()) -> Comma
 
 
 def _switch(flag: str, meaning: str) -> Callable[[Command], Command]:
-    """A flag that stands alone, or takes the text of a switch: make hands on what it was given."""
+    """Add an option that is a bare flag or takes the text of a switch, as make passes it."""
 
     def read(_context: click.Context, _option: click.Parameter, text: str) -> bool:
         return switch_of(text, f"Parameter {flag}")
@@ -105,7 +105,7 @@ def _place_option(
     variable = {"raw": "VALUE_PROPS_RAW", "out": "VALUE_PROPS_OUT"}[kind]
 
     def place(_context: click.Context, _option: click.Parameter, text: str) -> Place:
-        # Make passes an empty text for what was not given.
+        # make passes an empty text if the user gave no value.
         return place_of(text or os.environ.get(variable, "") or str(default), kind)
 
     return click.option(
@@ -119,7 +119,7 @@ def _place_option(
 
 
 def _folder(flag: str) -> Callable[[click.Context, click.Parameter, str], Path]:
-    """Reads a folder of this machine."""
+    """Return a click callback that reads a folder of this machine."""
 
     def read(_context: click.Context, _option: click.Parameter, text: str) -> Path:
         if is_address(text):
@@ -211,10 +211,10 @@ def backfill(
     from value_props.run import build as job
     from value_props.run.backfill import parameters_of
 
-    # Its parameters limit the span.
+    # Fail here without a project, because its parameters limit the span.
     find_project()
     span = parameters_of(first_day, last_day)
-    # Its weeks were asked for by name, so they are current even if older than the last ones.
+    # The user named the weeks, so they become current even if a newer week is published.
     request = replace(_request(debug, raw, out, {**given, **span}, True), edition=BACKFILL)
     with out.name_in_errors():
         published = job.build(request)
@@ -282,13 +282,13 @@ def check(debug: bool, /, raw: Place, is_json: bool, **given: Any) -> None:
         for name, rows in tables.items():
             _print_table(name, rows)
     for warning in verdict.warnings:
-        # Beside JSON, which has to stay one document.
+        # Warnings go to stderr if stdout must stay one JSON document.
         (complain if is_json else say)(f"Warning: {warning}.")
     if verdict.problems:
         raise ValuePropsError(
             "a build would fail the gate",
             "Raw data",
-            "Mend the files or change the parameters",
+            "Correct the files or change the parameters",
             ExitCode.GATE_FAILED,
             verdict.problems,
         )
@@ -336,7 +336,7 @@ def rollback(out: Place, run_id: str | None) -> None:
     with out.name_in_errors():
         manifest = job.rollback(out, run_id)
     with result_stands():
-        say(f"Current is run {manifest['run_id']} again: {_week(manifest)}.")
+        say(f"Run {manifest['run_id']} is current again: {_week(manifest)}.")
 
 
 def _users(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> set[int]:
@@ -380,7 +380,7 @@ def forget(debug: bool, /, users: set[int], out: Place, **given: Any) -> None:
         if published:
             _print_summary(published)
         else:
-            say("Nothing was published there, so nothing was built.")
+            say("Nothing is published there, so nothing was built.")
         say(
             f"Removed older runs: {len(forgotten.runs_removed):,}; parsed files:"
             f" {forgotten.parsed_files_removed:,}; raw text in records of runs:"
@@ -426,7 +426,7 @@ def history(out: Place, limit: int, is_json: bool) -> None:
         if error.exit_code != ExitCode.LOCKED:
             raise
     if is_held(out_path.lock):
-        complain("A run is under way; it is listed once it has ended.")
+        complain("A run is in progress; it is listed once it has ended.")
     runs = records.runs(out_path, limit)
     if is_json:
         say_json(runs)
@@ -436,13 +436,13 @@ def history(out: Place, limit: int, is_json: bool) -> None:
     if not runs:
         say(f"Nothing ran in {out.name} yet, or --out names another folder.")
     elif current and all(run["run_id"] != current for run in runs):
-        say(f"Current is run {current}, which is none of these.")
+        say(f"The current run is {current}, which is not in this list.")
     notes = records.forgotten(out_path)
     for run in runs:
         if run["problem"] and run["status"] == "failed":
             say(f"{run['run_id']}: {run['problem']}")
         for note in notes.get(run["run_id"], ()):
-            say(f"{run['run_id']}: published to forget users; how many: {note['users']:,}")
+            say(f"{run['run_id']}: published to forget users; number of users: {note['users']:,}")
 
 
 def _row_of(run: dict[str, Any], current: str | None) -> dict[str, Any]:
@@ -574,14 +574,14 @@ def main() -> None:
 
 
 def program() -> None:
-    """Run the command line in a process of its own, and end the process."""
-    # What a command makes lives to its end: to look for garbage among it takes a tenth of the time.
+    """Run the command line and end the process quickly. Entry point of `value-props`."""
+    # Objects live until the end of the command, and garbage collection takes a tenth of the time.
     gc.disable()
     try:
         main()
     except SystemExit as ended:
         if "dbt.cli" in sys.modules and isinstance(ended.code, int):
-            # All is written. Python would take another second to free what dbt has loaded.
+            # All output is written. Freeing the objects of dbt would take another second.
             atexit._run_exitfuncs()
             os._exit(ended.code)
         raise
@@ -602,7 +602,7 @@ def _exit_code_of_command(is_debug: bool) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        complain("Interrupted. What was published before is as it was; run the command again.")
+        complain("Interrupted. The published files are unchanged; run the command again.")
         return int(ExitCode.CANNOT_RUN)
     except Exception as error:
         user_error = user_error_of(error)
@@ -615,14 +615,15 @@ def _exit_code_of_command(is_debug: bool) -> int:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP end the command as Ctrl-C does: with a record, and no lock left.
+    """Context manager in which SIGTERM and SIGHUP end the command like Ctrl-C.
 
-    SIGTERM would not end it at all where it is the first process of a container. SIGHUP comes
-    when the terminal closes; under nohup it stays ignored.
+    So the run is recorded and its lock released. Without a handler, SIGTERM has no effect on the
+    first process of a container. SIGHUP is sent when the terminal closes; under nohup it stays
+    ignored.
     """
 
     def interrupt(number: int, _: FrameType | None) -> None:
-        # Who stops a service may send it twice, and the second must not cut the end short.
+        # Service managers may send it twice. The second must not interrupt the clean-up.
         signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
@@ -675,7 +676,7 @@ def _trust(rehash: bool, full_refresh: bool) -> Any:
 
 
 def _sample_if_empty(raw: Place, resources: Resources) -> None:
-    """Write sample data for a first look, where nobody has named another folder or put a file."""
+    """Write sample data if the raw path is the default folder and is missing or empty."""
     from value_props.sample.raw_files import write_sample
 
     is_default = raw.folder == folder_of(str(DEFAULT_RAW), "Raw path")
@@ -683,7 +684,7 @@ def _sample_if_empty(raw: Place, resources: Resources) -> None:
         return
     write_sample(raw.folder, threads=resources.threads, memory_limit=resources.memory_limit)
     with result_stands():
-        say(f"There was no raw data in {raw.name}: wrote a sample of the public case's shape.")
+        say(f"{raw.name} had no raw data: wrote sample data in the shape of the public case.")
 
 
 def _print_summary(published: Any) -> None:
@@ -697,14 +698,14 @@ def _print_summary(published: Any) -> None:
     for warning in manifest["warnings"]:
         say(f"Warning: {warning}.")
     if any(warning.startswith("Drift: ") for warning in manifest["warnings"]):
-        say("Drift stops no run. If the raw files are wrong, correct them and build again.")
+        say("Drift does not stop a run. If the raw files are wrong, correct them and build again.")
     say(f"{'Built' if published.kept_back else 'Published'} {_week(manifest)}.")
     say(
         f"Rows: {read:,} read, {kept:,} kept, {quarantined:,} quarantined;"
         f" {manifest['rows_in_mart']:,} in the mart."
     )
     if quarantined:
-        say(f"  `from quality.quarantined_rows` in {DATABASE} has the reason of each.")
+        say(f"  `from quality.quarantined_rows` in {DATABASE} lists them with their reasons.")
     files = Counter(output["name"].partition("/")[0] for output in manifest["outputs"])
     for name, count in files.items():
         say(f"  {files_in}/{name}{f' ({count} files)' if count > 1 else ''}")
@@ -715,8 +716,8 @@ def _print_summary(published: Any) -> None:
         say("This is sample data, made up by `value-props sample`.")
     if published.kept_back:
         say(
-            f"{published.kept_back}, so readers go on finding that run, and this one is only kept."
-            " Add --make-current to have them find this one."
+            f"{published.kept_back}, so it stays current. This run is only kept."
+            " Add --make-current to make it current."
         )
 
 
@@ -747,13 +748,13 @@ def _print_table(title: str, rows: list[dict[str, Any]], *, is_always_table: boo
         return
     table = Table(title=title, title_justify="left")
     for number, name in enumerate(rows[0]):
-        # The first tells the row apart, and is copied.
+        # The first column identifies the row, so it stays on one line to be copied.
         table.add_column(name, overflow="fold", no_wrap=number == 0)
     for row in rows:
-        # As Text, which has no markup: a value may look like some.
+        # Text, because a value may look like markup.
         table.add_row(
             *(Text("" if value is None else printable(str(value))) for value in row.values())
         )
     terminal = Console()
-    # In a file or a pipe a line may have any length.
+    # A file or pipe has no width, so lines are not wrapped.
     Console(width=max(100, terminal.width) if terminal.is_terminal else 10_000).print(table)

@@ -1,4 +1,4 @@
-"""The docs site: dbt's pages, the lineage of columns, and the report of the last run.
+"""The docs site: dbt's page, the column lineage, and the report of the published run.
 
 In: the dbt project and a published database. Out: a folder of pages that work offline.
 """

@@ -1,4 +1,4 @@
-"""The lineage of columns as one page that needs no network, drawn by dbt-colibri."""
+"""Write the column lineage as one offline page, drawn by dbt-colibri."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 START = "model.value_props.fct_prints"
-# The page carries a client of a usage service; this keeps it, and all else, from the network.
+# The page contains a usage tracker. This policy blocks all network access.
 POLICY = (
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\';'
     " script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; font-src data:\">"
@@ -15,22 +15,22 @@ POLICY = (
 
 
 def write_column_lineage(artifacts: Path, page: Path) -> None:
-    """Write the page, which opens with fct_prints.
+    """Write the page. It opens with fct_prints.
 
     Args:
-        artifacts: folder of dbt's manifest.json and catalog.json.
-        page: where it goes.
+        artifacts: folder with dbt's manifest.json and catalog.json.
+        page: the file to write.
 
     Raises:
         ImportError: dbt-colibri is not installed.
     """
-    # Not its command line, which asks the package index for a newer version.
+    # The command line of dbt-colibri would ask the package index for a newer version.
     from dbt_colibri.lineage_extractor import extractor
     from dbt_colibri.report import generator
 
     manifest = json.loads((artifacts / "manifest.json").read_text(encoding="utf-8"))
     catalog = json.loads((artifacts / "catalog.json").read_text(encoding="utf-8"))
-    # A catalog of no database knows none.
+    # The extractor needs an entry for each source, and dbt's catalog may lack them.
     catalog["sources"] = {
         source_id: _catalog_entry(source) for source_id, source in manifest["sources"].items()
     } | catalog["sources"]
@@ -54,7 +54,7 @@ def write_column_lineage(artifacts: Path, page: Path) -> None:
 
 
 def _catalog_entry(source: dict[str, Any]) -> dict[str, Any]:
-    """What dbt says of a source that is there; the types are not known."""
+    """Return a catalog entry for a source. Types are unknown, so all are VARCHAR."""
     return {
         "unique_id": source["unique_id"],
         "metadata": {key: source[key] for key in ("database", "schema", "name")},

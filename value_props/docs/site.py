@@ -1,4 +1,4 @@
-"""The docs site: dbt's own page, the lineage of columns, and the report of the published run."""
+"""Write the docs site: dbt's page, the column lineage, and the report of the published run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from value_props.publish.out_path import DATABASE, PAGE, OutPath
 from value_props.run.dbt import Dbt
 
 LINEAGE = "lineage.html"
-# The home page links to each of the pages, so one that can't be written says why.
+# The home page links to every page, so a page that cannot be written is replaced by a reason.
 STAND_IN = """<!doctype html>
 <html lang="en">
 <head>
@@ -38,11 +38,11 @@ NO_COLIBRI = "dbt-colibri, which draws this page, is not installed: run `make do
 
 @dataclass(frozen=True)
 class Site:
-    """What was written.
+    """The written site.
 
     Args:
         home: the page to open.
-        missing: of each page that could not be written, why.
+        missing: reasons by file name for the pages that could not be written.
     """
 
     home: Path
@@ -53,15 +53,15 @@ def write_docs(project: Path, out: OutPath, folder: Path) -> Site:
     """Write the docs site of the project.
 
     Args:
-        project: the dbt project.
-        out: where runs are published. Types, sizes and the lineage of columns are those of the
-            published database; without one the site shows descriptions and the graph only.
-        folder: to write to.
+        project: root of the dbt project.
+        out: the out path. Types, sizes and the column lineage come from its published database;
+            without one, the site shows only descriptions and the graph.
+        folder: folder to write to, created if missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = {}
     with tempfile.TemporaryDirectory(prefix="value_props_docs_") as scratch:
-        # dbt opens its database for writing, and the published file is not to be touched.
+        # dbt opens its database for writing, so it gets a copy of the published file.
         database = Path(scratch) / DATABASE
         has_catalog = (out.root / DATABASE).exists()
         if has_catalog:
@@ -69,7 +69,7 @@ def write_docs(project: Path, out: OutPath, folder: Path) -> Site:
         target = Path(scratch) / "target"
         Dbt(project, database, target, {}).generate_docs(has_catalog)
         home = (target / "static_index.html").read_text(encoding="utf-8")
-        # dbt names files by where they are on this machine, which tells a reader nothing.
+        # dbt writes absolute paths, which mean nothing on another machine.
         home = home.replace(f"{scratch}/", "").replace(f'"{project}"', '"."')
         (folder / "index.html").write_text(home.replace(*TITLES, 1), encoding="utf-8")
         if not has_catalog:

@@ -1,8 +1,8 @@
-"""A prefix of an object store: list, fetch, upload, and a lock that ends by itself.
+"""A prefix of an object store: list, fetch and upload objects, and hold a lock that expires.
 
 An address is written s3://bucket/prefix, gs://bucket/prefix or az://container/prefix.
-Credentials come from the environment or the provider's chain (AWS_*, GOOGLE_*, AZURE_*), and
-are in no message: what a store answers is told by its error code alone.
+Credentials come from the environment or the provider's chain (AWS_*, GOOGLE_*, AZURE_*). Messages
+quote only the error code of a store, because its answers may contain credentials.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from value_props.publish.lock import holder_of
 
 PARALLEL = 4
 PART_BYTES = 8 << 20
-# Of a request that a store does not answer.
+# Seconds to wait for a store that does not answer.
 TIMEOUT_SECONDS = 60
-# Some seconds in all: a store that says that it is busy, or is started anew, is waited for.
+# Retries of a request. Together they wait some seconds for a store that is busy or restarting.
 RETRIES = 6
 FIRST_WAIT = datetime.timedelta(seconds=0.5)
 UNFINISHED = ".part"
 LOCK = ".lock.json"
-# A lock that its holder has not renewed for so long is anybody's.
+# Seconds after its last renewal at which a lock expires; another run may then take it.
 LOCK_SECONDS = 120
 _ADDRESS = re.compile(r"(?P<scheme>s3|gs|az)://(?P<bucket>[^/?#@:\s]+)(?:/(?P<prefix>[^?#]*))?")
 _STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>|\"code\":\s*\"?(\w+)")
 _INVALID_PATH = re.compile(r'Path "(.*?)"')
-# Where none are set, the machine's own are asked for, at the address that all clouds use.
+# Without credentials, clients ask the metadata service of the cloud, at the same address in all.
 _NO_CREDENTIALS = re.compile(r"169\.254\.\d|metadata\.google|Account must be specified")
 NO_BUCKET, NAME_A_BUCKET = "there is no such bucket", "Name a bucket that exists"
 Result = TypeVar("Result")
@@ -54,12 +54,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Entry:
-    """An object: what the store says of it.
+    """An object as the store lists it.
 
     Args:
-        name: below the prefix.
+        name: path below the prefix.
         size: bytes.
-        etag: changes with the content.
+        etag: the store's version tag, which changes with the content.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Entry:
 
     @property
     def version(self) -> str:
-        """Tells a content from those that the name had before."""
+        """A text that changes when the object is overwritten."""
         return f"{self.etag} {self.size}"
 
 
@@ -77,11 +77,14 @@ class Bucket:
     """A prefix of a bucket.
 
     Args:
-        address: of the prefix.
+        address: such as s3://bucket/prefix.
+
+    Raises:
+        ValuePropsError: the address is not valid, or holds credentials.
     """
 
     address: str
-    # Set once an ETag looked like an MD5 and was none.
+    # Set once an ETag that looks like an MD5 turns out not to be one.
     _has_odd_etags: threading.Event = field(
         default_factory=threading.Event, repr=False, compare=False
     )
@@ -109,7 +112,7 @@ class Bucket:
             "retry_timeout": datetime.timedelta(seconds=TIMEOUT_SECONDS),
         }
         config: Any = _endpoint(self.address.partition(":")[0])
-        # A store of one's own, or an emulator on this machine.
+        # Local stores and emulators often have no TLS.
         if any(url.startswith("http://") for url in config.values()):
             options["allow_http"] = True
         with self._errors_explained("open it"):
@@ -122,30 +125,30 @@ class Bucket:
         return store
 
     def entries(self, prefix: str = "") -> dict[str, Entry]:
-        """The objects below a prefix, by name."""
+        """List the objects below a prefix, by name."""
         with self._errors_explained("list it"):
             chunks = list(obstore.list(self._store, prefix or None))
         return _entries_of(item for chunk in chunks for item in chunk)
 
     def files(self) -> dict[str, Entry]:
-        """The objects by name, without those in deeper folders, which are not even listed."""
+        """List the objects directly below the prefix, by name. Deeper folders are not listed."""
         with self._errors_explained("list it"):
             return _entries_of(obstore.list_with_delimiter(self._store)["objects"])
 
     def read(self, name: str) -> bytes:
-        """A small object.
+        """Return the bytes of a small object.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such object.
         """
         with self._errors_explained(f"read {name}"):
             return bytes(obstore.get(self._store, name).bytes())
 
     def sha256_of(self, name: str) -> str:
-        """The sha256 of an object's bytes as they are there now, in lower-case hex.
+        """Download an object and return its SHA-256 in lower-case hex.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such object.
         """
         digest = hashlib.sha256()
         with self._errors_explained(f"read {name}"):
@@ -159,19 +162,20 @@ class Bucket:
             obstore.put(self._store, name, content)
 
     def remove(self, names: list[str]) -> None:
-        """Remove objects; one that is not there is no error."""
+        """Remove objects. A missing object is no error."""
         for start in range(0, len(names), 1000):
             with self._errors_explained("remove objects"), suppress(FileNotFoundError):
                 obstore.delete(self._store, names[start : start + 1000])
 
     def fetch(self, entry: Entry, target: Path) -> None:
-        """Bring an object to a file, in parts; what an earlier try brought is kept.
+        """Download an object to a file in parts, and resume an earlier attempt.
 
-        What does not have the MD5 that its ETag says is fetched a second time. Where it is the same
-        again, the ETag is no MD5: so it is of objects that a store encrypts with a key of its user.
+        If the file does not match an ETag that looks like an MD5, the object is downloaded again.
+        If the second download has the same bytes, the ETag is no MD5; this is so for objects
+        encrypted with a customer's key.
 
         Raises:
-            ValuePropsError: it changed meanwhile, it arrives damaged, or the store fails.
+            ValuePropsError: the object changed meanwhile, arrived damaged, or the store failed.
         """
         draft = _draft_of(target, entry)
         self._fill(draft, entry)
@@ -183,18 +187,21 @@ class Bucket:
                 if sha256_of(draft) != before:
                     draft.unlink()
                     raise self._error(
-                        f"{entry.name} arrives damaged, and differently each time",
-                        "See that the network is right, and run again",
+                        f"{entry.name} arrives damaged, with different bytes each time",
+                        "Check the network, and run again",
                     )
                 self._has_odd_etags.set()
         sync(draft)
         move(draft, target)
 
     def upload(self, files: Mapping[str, Path]) -> None:
-        """Put files under names, several at a time; each object appears whole or not at all.
+        """Upload files, several at a time. Each upload is atomic, but not all of them together.
+
+        Args:
+            files: paths by object name.
 
         Raises:
-            ValuePropsError: the store fails; some may be there.
+            ValuePropsError: the store failed; some objects may have been uploaded.
         """
 
         def put(item: tuple[str, Path]) -> None:
@@ -208,11 +215,11 @@ class Bucket:
         found = self.entries(os.path.commonpath([Path(name).parent for name in files]) or "")
         for name, path in files.items():
             if name not in found or found[name].size != path.stat().st_size:
-                raise self._error(f"{name} did not arrive whole", "Run again")
+                raise self._error(f"{name} was not uploaded completely", "Run again")
 
     @contextmanager
     def locked(self, run_id: str) -> Iterator[Lock]:
-        """Hold the lock of the prefix, and renew it while the block runs.
+        """Context manager that holds the lock of the prefix and renews it in a thread.
 
         Raises:
             RefusedError: another run holds it (exit code LOCKED).
@@ -231,7 +238,7 @@ class Bucket:
             lock.release()
 
     def _fill(self, draft: Path, entry: Entry) -> None:
-        """Append to a file what it lacks of an object."""
+        """Download the missing end of an object and append it to a file."""
         with draft.open("ab") as file:
             while (start := file.tell()) < entry.size:
                 file.write(self._part(entry, start, min(PART_BYTES, entry.size - start)))
@@ -244,18 +251,18 @@ class Bucket:
             except (PreconditionError, FileNotFoundError) as error:
                 raise self._error(
                     f"{entry.name} changed while it was fetched",
-                    "Run again when its delivery is over",
+                    "Run again when its upload has ended",
                 ) from error
 
     @contextmanager
     def _errors_explained(self, what: str) -> Iterator[None]:
-        """Turn what a store answers into a paragraph without any of its text."""
+        """Context manager that turns a store's error into a ValuePropsError without its text."""
         try:
             yield
         except (AlreadyExistsError, PreconditionError):
             raise
         except FileNotFoundError as error:
-            # Also what is said of an object where there is no bucket.
+            # Stores also answer "not found" for an object in a missing bucket.
             if "NoSuchBucket" not in str(error):
                 raise
             raise self._error(f"could not {what}: {NO_BUCKET}", NAME_A_BUCKET) from None
@@ -276,22 +283,22 @@ class Bucket:
 
 @dataclass
 class Lock:
-    """An object that one run at a time may create, and has to renew.
+    """The lock of a bucket: an object that one run at a time can create, and must renew.
 
     Args:
-        bucket: where it is.
-        run_id: of the run that wants it.
-        version: of what this run wrote last, as its store tells it; None while it is not held.
+        bucket: the prefix to lock.
+        run_id: the run, or the command, that wants the lock.
+        version: the store's version of this run's last write; None while the lock is not held.
     """
 
     bucket: Bucket
     run_id: str
     version: Any = None
-    # The renewal and the run write it, each over what the other wrote.
+    # The renewal thread and the run both write the lock and its version.
     _alone: threading.RLock = field(default_factory=threading.RLock)
 
     def take(self) -> None:
-        """Create the object, or take over one that has expired.
+        """Create the lock object, or take over an expired one.
 
         Raises:
             RefusedError: another run holds it (exit code LOCKED).
@@ -305,7 +312,7 @@ class Lock:
     def _take_over(self) -> None:
         found = self._read()
         if found is None:
-            # It was released just now.
+            # The holder has just released it.
             return self.take()
         holder: dict[str, Any] = {"expires_at": 0}
         with suppress(ValueError):
@@ -320,7 +327,7 @@ class Lock:
         return None
 
     def renew_until(self, ended: threading.Event) -> None:
-        """Renew it three times before it would expire; give it up where another took it."""
+        """Renew the lock every third of LOCK_SECONDS. Stop if another run took it."""
         while not ended.wait(LOCK_SECONDS / 3):
             try:
                 self._renew()
@@ -331,24 +338,24 @@ class Lock:
                     return
 
     def check(self) -> None:
-        """Renew it, so that what follows has time.
+        """Renew the lock, so that the next step has LOCK_SECONDS.
 
         Raises:
-            ValuePropsError: it is another's by now (exit code NOT_PUBLISHED).
+            ValuePropsError: the lock was lost (exit code NOT_PUBLISHED).
         """
         try:
             self._renew()
         except (PreconditionError, FileNotFoundError) as error:
             self.version = None
             raise ValuePropsError(
-                "the lock expired while the run went on, and another run may have taken it",
+                "the lock expired during the run, and another run may have taken it",
                 f"Bucket {self.bucket.address}",
                 "Run again",
                 ExitCode.NOT_PUBLISHED,
             ) from error
 
     def release(self) -> None:
-        """Remove it, if it is still this run's."""
+        """Remove the lock object, if this run still holds it."""
         with suppress(ValuePropsError, PreconditionError, FileNotFoundError):
             if self.version:
                 self._renew()
@@ -365,7 +372,7 @@ class Lock:
         try:
             result = obstore.put(self.bucket._store, LOCK, content, mode=mode)
         except (AlreadyExistsError, PreconditionError):
-            # A request whose answer was lost is sent again, and finds what it has written itself.
+            # A retry after a lost answer finds the object that the first request wrote.
             found = self._read()
             if found is None or bytes(found.bytes()) != content:
                 raise
@@ -391,18 +398,18 @@ class Lock:
 
 
 def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[Entry]:
-    """Make a folder hold the wanted objects of a bucket; only what changed is fetched.
+    """Make a folder a copy of the wanted objects of a bucket. Only changed ones are downloaded.
 
     Args:
-        bucket: to read; objects in deeper folders are left out.
-        names: which objects are wanted.
-        folder: for the files, made if missing; files that are gone from the bucket go.
+        bucket: the bucket to read. Objects in deeper folders are left out.
+        names: returns whether an object of that name is wanted.
+        folder: created if missing. Files that are not wanted or not in the bucket are removed.
 
     Returns:
-        The objects, in the order of their names.
+        The objects, sorted by name.
 
     Raises:
-        ValuePropsError: the store fails; what was fetched is used by the next try.
+        ValuePropsError: the store failed. The next call resumes the download.
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {name: entry for name, entry in bucket.files().items() if names(name)}
@@ -432,28 +439,28 @@ def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[E
         bucket.fetch(entry, folder / entry.name)
         note(entry)
 
-    # What is fetched is no longer the version that was known, wherever this ends.
+    # Forget changed objects first, so that an interruption does not leave a wrong version.
     note(None)
     in_parallel(fetch, [entry for name, entry in wanted.items() if name not in known])
     return [wanted[name] for name in sorted(wanted)]
 
 
 def in_parallel(action: Callable[[Any], Result], items: Iterable[Any]) -> list[Result]:
-    """Do the same with several things at a time; the first error is raised."""
+    """Run an action on items in PARALLEL threads. Raise the first error."""
     with ThreadPoolExecutor(PARALLEL) as pool:
         return list(pool.map(action, items))
 
 
 def _draft_of(target: Path, entry: Entry) -> Path:
-    """Where what was fetched of an object waits for the rest; no other version goes on from it."""
+    """Return the path of a partial download. It differs for each version of the object."""
     key = hashlib.sha256(entry.version.encode()).hexdigest()[:16]
     return target.with_name(f"{target.name}.{key}{UNFINISHED}")
 
 
 def _is_whole(path: Path, etag: str) -> bool:
-    """Whether a file has the MD5 that its ETag is; true where the ETag is none.
+    """Return whether a file matches an ETag that is an MD5; true for any other ETag.
 
-    An object that was put in several parts has another kind of ETag; its size was checked.
+    Multipart uploads have other ETags. Their size is checked instead.
     """
     match = re.fullmatch(r'"?([0-9a-f]{32})"?', etag)
     if not match:
@@ -467,14 +474,14 @@ def _md5() -> Any:
 
 
 def _endpoint(scheme: str) -> dict[str, str]:
-    """The store that the environment names in place of the provider's, as obstore takes it."""
+    """Return the obstore options for an endpoint set in the environment; empty without one."""
     names = {
         "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
         "gs": ("GOOGLE_BASE_URL",),
         "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
     }[scheme]
     if scheme == "gs" and (host := os.environ.get("STORAGE_EMULATOR_HOST")):
-        # It takes any token.
+        # An emulator accepts any token, but the client must send one.
         url = host if "://" in host else f"http://{host}"
         return {"base_url": url, "bearer_token": "emulator"}  # nosec B105
     option = "base_url" if scheme == "gs" else "endpoint"
@@ -483,29 +490,29 @@ def _endpoint(scheme: str) -> dict[str, str]:
 
 
 def _entries_of(found: Iterable[Any]) -> dict[str, Entry]:
-    """What a store lists, by name."""
+    """Return listed objects by name."""
     return {item["path"]: Entry(item["path"], item["size"], item["e_tag"] or "") for item in found}
 
 
 def _version_of(meta: Any) -> dict[str, str]:
-    """What a later write names to be over this one: of S3 and Azure the ETag, of GCS a number."""
+    """Return the version for a conditional write: ETag on S3 and Azure, a number on GCS."""
     return {name: meta[name] for name in ("e_tag", "version") if meta.get(name)}
 
 
 def _masked(address: str) -> str:
-    """An address without what may be credentials in it."""
+    """Return an address with possible credentials masked."""
     return re.sub(r"[?#].*", "?…", re.sub(r"//.*@", "//…@", address, flags=re.DOTALL))
 
 
 def _cause_of(text: str, scheme: str) -> tuple[str, str]:
-    """What went wrong, and what to do about it, from the code in a store's answer."""
+    """Return cause and remedy of a store's error, from the code in its answer."""
     variables = {"s3": "AWS_*", "gs": "GOOGLE_*", "az": "AZURE_*"}[scheme]
     status, code = _STATUS.search(text), _CODE.search(text)
     name = next(filter(None, code.groups()), "") if code else ""
     code_text = f" ({name or status[1]})" if status else ""
     if _NO_CREDENTIALS.search(text):
         return (
-            "no credentials were found, in the environment or of this machine",
+            "no credentials were found in the environment or on this machine",
             f"Set {variables} as the provider documents them",
         )
     if name == "NoSuchBucket" or (status and status[1] == "404"):
@@ -513,8 +520,7 @@ def _cause_of(text: str, scheme: str) -> tuple[str, str]:
     if status and status[1] in ("401", "403"):
         return (
             f"the credentials are refused{code_text}",
-            f"See that {variables} in the environment are those of a user that may read and write"
-            " it",
+            f"Check that {variables} in the environment belong to a user who may read and write it",
         )
     if status and status[1] == "301":
         return f"it is in another region{code_text}", "Name its region in AWS_REGION"

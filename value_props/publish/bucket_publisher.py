@@ -1,15 +1,14 @@
-"""A bucket as out path: a folder of this machine that is brought to its state, and it to that.
+"""Publish to a bucket: synchronize a local folder with it before and after a run.
 
     s3://bucket/prefix/
-      manifest.json       of the current run, written last; says where each file is
-      runs/<run_id>/      the files of a passed run; its manifest.json comes last
+      manifest.json       root manifest: the current run and where each file is; written last
+      runs/<run_id>/      the files of a passed run; its manifest.json is uploaded last
       quality/<run_id>/   the record of each run that ended
-      .lock.json          while a run goes on
+      .lock.json          the lock, while a run goes on
 
-The folder is a cache: what the bucket does not hold is not published. A run works in it as in any
-other; its files go up whole before it counts as passed there, and the root manifest is replaced
-before the stable names of the folder are. So a failed or killed upload leaves the last good set,
-and the next run removes what it left.
+The folder is a cache; only what is in the bucket is published. The root manifest is replaced only
+after every file of the run is uploaded. So an interrupted upload leaves the last release intact,
+and the next run deletes the leftovers.
 """
 
 from __future__ import annotations
@@ -37,19 +36,19 @@ from value_props.publish.out_path import (
 )
 from value_props.publish.places import Place
 
-# The snapshots of the next run go on from the current database.
+# A run continues the snapshot tables of the current database, so it needs this file.
 FOR_A_RUN = (DATABASE,)
 
 
 @dataclass
 class BucketPublisher:
-    """The published files in a bucket, and the folder that stands for them; see Publisher.
+    """Publisher for a bucket and the local folder that is its cache; see Publisher.
 
     Args:
         place: the prefix, as the user named it.
-        out: the folder. The caller of any method that changes it holds its lock.
-        bucket: where the files are.
-        lock: of the bucket, while it is held.
+        out: the folder. Callers of methods that change it hold its lock.
+        bucket: the bucket to publish to.
+        lock: the lock of the bucket; None while it is not held.
     """
 
     place: Place
@@ -59,9 +58,9 @@ class BucketPublisher:
 
     @contextmanager
     def session(self, run_id: str) -> Iterator[None]:
-        """Hold the lock of the bucket, and bring the folder to its state.
+        """Context manager that holds the lock of the bucket and downloads its state first.
 
-        At the end the records of runs go up, that of a failed one too, and old runs are removed.
+        At the end it uploads the records of runs, also of a failed run, and removes old runs.
 
         Raises:
             RefusedError: another run holds the lock, or another command published there.
@@ -75,15 +74,14 @@ class BucketPublisher:
                 try:
                     self.push()
                 except ValuePropsError as error:
-                    # What is published is whole; the next run brings up the rest.
+                    # The release is complete; the next run uploads the missing records.
                     logger.warning("step=push problem=%s", error)
 
     def pull(self, names: Collection[str]) -> None:
-        """Bring the folder to the state of the bucket.
+        """Download the state of the bucket: records, manifests and some files.
 
         Args:
-            names: of the files of the current run that are wanted here; of the other runs only
-                the manifests are.
+            names: files of the current run to download. Other runs have only their manifest here.
         """
         entries = self.bucket.entries()
         current = self._current_manifest(entries)
@@ -109,7 +107,7 @@ class BucketPublisher:
             self.out.clear_current()
 
     def fetch(self, command: str, names: Collection[str] = (), runs: Collection[str] = ()) -> None:
-        """Bring the folder to the state of the bucket, with what a command reads.
+        """Download the state of the bucket and the files that a command reads.
 
         Raises:
             RefusedError: a run is under way on this machine (exit code LOCKED).
@@ -129,10 +127,10 @@ class BucketPublisher:
         )
 
     def add_run(self, run_id: str) -> None:
-        """Bring the finished files of the run under way up, its manifest last.
+        """Upload the finished files of the run, its manifest last.
 
         Raises:
-            ValuePropsError: the store fails, or the lock is another's (exit code NOT_PUBLISHED).
+            ValuePropsError: the store failed, or the lock was lost (exit code NOT_PUBLISHED).
         """
         files = self.out.work / "files"
         paths = {f"runs/{run_id}/{path.relative_to(files)}": path for path in _files_of(files)}
@@ -144,7 +142,7 @@ class BucketPublisher:
         self.out.add_run(files, run_id)
 
     def make_current(self, run_id: str) -> None:
-        """Have the root manifest show a run whose files are there, and then the stable names.
+        """Replace the root manifest, then switch the stable names of the folder.
 
         Raises:
             ValuePropsError: as add_run.
@@ -158,7 +156,7 @@ class BucketPublisher:
             try:
                 self.bucket.write(MANIFEST, f"{text}\n".encode())
             except ValuePropsError:
-                # It is there all the same where only the store's answer was lost.
+                # If only the answer of the store was lost, the manifest was written.
                 if not self._is_current(run_id):
                     raise
             except KeyboardInterrupt:
@@ -168,10 +166,10 @@ class BucketPublisher:
         self.out.switch_to(run_id)
 
     def verify(self, run_id: str) -> list[str]:
-        """Fetch a passed run's objects and hash them.
+        """Download and hash the files of a passed run.
 
         Returns:
-            What is wrong, a sentence each; empty where all is as it was published.
+            A sentence for each missing or changed file; empty if all are as published.
         """
         faults = []
         entries = self.bucket.entries(f"runs/{run_id}")
@@ -186,19 +184,19 @@ class BucketPublisher:
         return faults
 
     def current_run_id(self) -> str | None:
-        """The run that the root manifest shows; None without one.
+        """Return the run of the root manifest; None without a manifest.
 
         Raises:
-            ValuePropsError: the manifest is damaged, or names a run that is not there.
+            ValuePropsError: the manifest is damaged, or the files of its run are missing.
         """
         current = self._current_manifest(self.bucket.entries())
         return current["run_id"] if current else None
 
     def push(self) -> None:
-        """Bring up the records that the bucket lacks, and remove the runs that are not kept.
+        """Upload new records, and remove runs that are no longer kept (retention).
 
         Raises:
-            ValuePropsError: the store fails, or the lock is another's.
+            ValuePropsError: the store failed, or the lock was lost.
         """
         self._check_lock()
         entries = self.bucket.entries()
@@ -209,29 +207,33 @@ class BucketPublisher:
             if name not in entries or entries[name].size != path.stat().st_size
         }
         marks = {name: changed.pop(name) for name in list(changed) if Path(name).name in MARKS}
-        # What a mark says of a record has to hold for whoever finds it.
+        # A mark describes its record, so the record must be uploaded first.
         for files in filter(None, (changed, marks)):
             self.bucket.upload(files)
         kept = set(self.out.run_ids())
-        # Also where it is not known here that it came to be current.
+        # The folder may not know yet that this run became current.
         if current := self._current_manifest(entries):
             kept.add(current["run_id"])
         gone = [name for name in entries if name.startswith("runs/") and _second(name) not in kept]
         gone += [
             name for name in entries if name.endswith(f"/{ROLLED_BACK}") and name not in records
         ]
-        # A run without its manifest is none, so that comes first.
+        # Remove manifests first: a run without a manifest does not count as a run.
         self.bucket.remove([name for name in gone if _is_manifest(name)])
         self.bucket.remove([name for name in gone if not _is_manifest(name)])
 
     def readers_find(self, run_id: str, is_current: bool) -> tuple[str, str, str | None]:
-        """The manifest alone has a stable name; it says where the files of its run are."""
+        """See Publisher. Only the manifest has a stable name; it holds the paths of the files."""
         prefix = f"{self.bucket}/runs/{run_id}"
-        stay = f"Metrics, and what a failed run leaves, stay here in {self.out.root}."
+        stay = f"Metrics and the files of a failed run stay on this machine, in {self.out.root}."
         return prefix, str(self.bucket) if is_current else prefix, stay
 
     def _current_manifest(self, entries: dict[str, Entry]) -> dict[str, Any] | None:
-        """The root manifest."""
+        """Return the root manifest; None without one.
+
+        Raises:
+            ValuePropsError: it is damaged, or the files of its run are missing.
+        """
         if MANIFEST not in entries:
             return None
         current = _read_manifest(self.bucket, MANIFEST)
@@ -244,7 +246,7 @@ class BucketPublisher:
         return current
 
     def _is_current(self, run_id: str) -> bool:
-        """Whether the root manifest is known to show a run."""
+        """Return whether the root manifest names this run; False if it cannot be read."""
         with suppress(ValuePropsError, FileNotFoundError):
             return bool(_read_manifest(self.bucket, MANIFEST)["run_id"] == run_id)
         return False
@@ -257,7 +259,10 @@ class BucketPublisher:
             self.lock.check()
 
     def _fetch(self, entry: Entry) -> None:
-        """Fetch an object, if it is not here; one that changes gets another size."""
+        """Download an object unless a file of the same size is here.
+
+        The size is enough, because each change of a record or manifest changes it.
+        """
         target = self.out.root / entry.name
         if not target.is_file() or target.stat().st_size != entry.size:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -269,12 +274,12 @@ class BucketPublisher:
 
 
 def edition_in(bucket: Bucket) -> Edition | None:
-    """What is published in a bucket; None where nothing is.
+    """Return the edition published in a bucket; None if nothing is published.
 
     Raises:
-        ValuePropsError: the store fails, or the root manifest is damaged.
+        ValuePropsError: the store failed, or the root manifest is damaged.
     """
-    # Who may list one prefix only is refused an object that is not there, as if it were.
+    # Users who may list only one prefix get "forbidden" for a missing object, so list first.
     if MANIFEST not in bucket.files():
         return None
     return edition_of(_read_manifest(bucket, MANIFEST))
@@ -299,7 +304,7 @@ def _damaged(bucket: Bucket, name: str, what: str) -> ValuePropsError:
 
 
 def _run_ids(entries: dict[str, Entry]) -> list[str]:
-    """The runs that are whole, oldest first."""
+    """Return the ids of completely uploaded runs, oldest first."""
     return sorted(
         _second(name) for name in entries if name.startswith("runs/") and _is_manifest(name)
     )

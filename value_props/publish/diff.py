@@ -1,4 +1,4 @@
-"""What changed in fct_prints between two passed runs, by key."""
+"""Compare fct_prints of two passed runs by key."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ KEY = "print_id"
 
 
 def changes(out: OutPath, before: str, after: str) -> list[dict[str, Any]]:
-    """Compare the mart of two runs that are kept.
+    """Compare the mart of two kept runs.
 
     Args:
-        out: where the runs are.
-        before: id of the one run.
-        after: id of the other.
+        out: the out path.
+        before: id of the first run.
+        after: id of the second run.
 
     Returns:
-        A row each for the prints that only one of the runs has, and for each column with
-        another value: change, column_name, rows.
+        Rows with the keys change, column_name and rows. `added` and `lost` count prints that only
+        one run has. `changed` counts prints whose value in a column differs.
 
     Raises:
         ValuePropsError: a run is not kept.

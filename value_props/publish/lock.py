@@ -1,8 +1,8 @@
-"""One build at a time: a lock that ends with the process that holds it.
+"""The lock of a local out path: one run at a time. The system frees it when the process ends.
 
-Readers of an out path, such as `value-props history`, have to see whether the lock is held, and
-may lack the right to write there. The library filelock can only find out by taking the lock, and
-opens its file for writing. With that part our own, the other part is as short here.
+The lock of a bucket is `Lock` in bucket.py. We do not use the library filelock: readers such as
+`value-props history` must see whether the lock is held, but may lack write permission. filelock can
+only find out by taking the lock, and opens its file for writing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ _SECONDS_BETWEEN = 0.05
 
 @contextmanager
 def exclusive(lock_path: Path, run_id: str) -> Iterator[None]:
-    """Hold the lock while the block runs; the system frees it however the process ends.
+    """Context manager that holds the lock.
+
+    Args:
+        lock_path: the lock file, created if missing.
+        run_id: the run, or the name of the command, for messages to others.
 
     Raises:
         RefusedError: another process holds it (exit code LOCKED).
@@ -38,7 +42,7 @@ def exclusive(lock_path: Path, run_id: str) -> Iterator[None]:
             raise RefusedError(
                 f"another run holds the lock: {_holder(descriptor)}",
                 f"Lock {lock_path}",
-                "Wait until it is over, or end its process, and run again; the lock ends with it",
+                "Wait until it ends, or end its process, and run again; that frees the lock",
                 ExitCode.LOCKED,
             ) from error
         os.ftruncate(descriptor, 0)
@@ -50,7 +54,7 @@ def exclusive(lock_path: Path, run_id: str) -> Iterator[None]:
 
 
 def is_held(lock_path: Path) -> bool:
-    """Whether a process holds the lock now."""
+    """Return whether a process holds the lock. Needs only read permission."""
     try:
         descriptor = os.open(lock_path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -65,7 +69,7 @@ def is_held(lock_path: Path) -> bool:
 
 
 def _take(descriptor: int) -> None:
-    """Take a lock, past those who only look whether it is held: they hold it for an instant."""
+    """Take the lock. Retry briefly, because is_held() holds it for an instant."""
     for _ in range(_TRIES):
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,7 +79,7 @@ def _take(descriptor: int) -> None:
 
 
 def holder_of(run_id: str) -> dict[str, Any]:
-    """Who holds a lock, as it is told to whom it keeps out: run_id, pid and host."""
+    """Return run_id, pid and host of this process, for messages to others who want the lock."""
     return {"run_id": run_id, "pid": os.getpid(), "host": socket.gethostname()}
 
 

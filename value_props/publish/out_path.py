@@ -1,18 +1,18 @@
-"""The published files: one folder a run, and a link that says which run is current.
+"""The layout of an out path: one folder per run, and a symbolic link to the current run.
 
     out/
       final.csv, final.parquet, value_props.duckdb, report.html, manifest.json
                         -> current/<name>; of a backfill, prints for the first two
       current           -> runs/<run_id>
       runs/<run_id>/    the files of a passed run, read-only
-      metrics.prom      of the last run that ended, passed or failed
-      quality/<run_id>/ the record of each run that began; see record/history.py
-      last_run/         what a failed run left: its database, report and log
-      .work/            of the run under way; swept by the next one
-      parsed/           the rows of each raw file, shared by the runs; see ingest/keep.py
-      .cache/           the parsed dbt project
+      metrics.prom      the metrics of the last run that ended
+      quality/<run_id>/ the record of a run that began; see record/history.py
+      last_run/         the database, report and log of the last failed run
+      .work/            the work folder of a run; the next run sweeps it
+      parsed/           the parsed rows of raw files, shared by runs; see ingest/keep.py
+      .cache/           the parsed dbt project and the merged history
 
-The stable names all change in one step, the renaming of `current`.
+A switch to another run is atomic: renaming `current` changes all stable names at once.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ PAGE = "report.html"
 METRICS = "metrics.prom"
 MANIFEST = "manifest.json"
 RUNS_KEPT = 5
-# Empty files that say something of a record; they come later than the record itself. The first:
-# the run was current, and an older one is now. The other: its samples have no raw text any more.
+# Empty files that are added to a record later. rolled_back: the run was current until a rollback.
+# texts_removed: the raw text of its samples was removed.
 MARKS = ROLLED_BACK, TEXTS_REMOVED = "rolled_back", "texts_removed"
 
 
 @dataclass(frozen=True)
 class Edition:
-    """What a command publishes.
+    """The files that a command publishes.
 
     Args:
-        command: that publishes it.
-        exports: its files, or folders of files, beside the database, the page and the manifest.
-        mart: the export that holds fct_prints as Parquet, a pattern where it is many files.
+        command: name of the command.
+        exports: files or folders with the mart, besides database, page and manifest.
+        mart: the export that holds fct_prints as Parquet; a glob pattern for several files.
     """
 
     command: str
@@ -53,31 +53,36 @@ class Edition:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What the manifest describes."""
+        """The files that the manifest lists."""
         return (*self.exports, DATABASE, PAGE)
 
     @property
     def stable_names(self) -> tuple[str, ...]:
-        """What readers find in the out path."""
+        """The names that readers find in the out path."""
         return (*self.outputs, MANIFEST)
 
 
 REPORT = Edition("build", ("final.csv", "final.parquet"), "final.parquet")
-# The key is no name of a column: a reader that takes its type from the path may find another
-# one in the file, and fail.
+# `week` is no column of the mart. Readers derive a type for the key from the path, and fail if the
+# file has a column of that name with another type.
 BACKFILL = Edition("backfill", ("prints",), "prints/week=*/prints.parquet")
 
 
 @dataclass(frozen=True)
 class OutPath:
-    """The folder that a run publishes to, and what is published there."""
+    """A local folder that runs publish to.
+
+    Args:
+        root: the folder.
+        edition: the files that are published there.
+    """
 
     root: Path
     edition: Edition = REPORT
 
     @property
     def current(self) -> Path:
-        """The link to the current run."""
+        """The symbolic link to the current run."""
         return self.root / "current"
 
     @property
@@ -87,17 +92,17 @@ class OutPath:
 
     @property
     def history(self) -> Path:
-        """The folder of the records of all runs."""
+        """The folder with the records of all runs."""
         return self.root / "quality"
 
     @property
     def work(self) -> Path:
-        """The folder of the run under way."""
+        """The work folder."""
         return self.root / ".work"
 
     @property
     def cache(self) -> Path:
-        """What makes the next run faster, and may be deleted."""
+        """Files that make the next run faster. They may be deleted."""
         return self.root / ".cache"
 
     @property
@@ -107,7 +112,7 @@ class OutPath:
 
     @property
     def last_run(self) -> Path:
-        """What the last failed run left."""
+        """The files of the last failed run."""
         return self.root / "last_run"
 
     @property
@@ -116,16 +121,17 @@ class OutPath:
         return self.root / ".lock"
 
     def prepare(self) -> None:
-        """Make the folder.
+        """Create the folder.
 
         Raises:
-            ValuePropsError: it can't be written, holds a file under a stable name, or what
-                another command published.
+            ValuePropsError: the folder cannot be written, or holds a user's file under a stable
+                name.
+            RefusedError: another command published there.
         """
         refused = [sign for sign in ("?", "\\") if sign in str(self.root)]
         if refused:
             raise ValuePropsError(
-                f"DuckDB can open no database below a folder with a {refused[0]} in its name",
+                f"DuckDB cannot open a database below a folder with a {refused[0]} in its name",
                 f"Out path {self.root}",
                 "Name another folder",
             )
@@ -133,7 +139,7 @@ class OutPath:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValuePropsError(
-                f"the folder cannot be made ({error.strerror}{_owners(error, self.root)})",
+                f"the folder cannot be created ({error.strerror}{_owners(error, self.root)})",
                 f"Out path {self.root}",
                 "Name a folder that can be written",
             ) from error
@@ -154,10 +160,10 @@ class OutPath:
                 )
 
     def refuse_other_edition(self, published: Edition | None) -> None:
-        """Refuse to publish over what another command published.
+        """Refuse to publish over files of another command.
 
         Raises:
-            RefusedError: it was another.
+            RefusedError: another command published here.
         """
         if published is not None and published != self.edition:
             raise RefusedError(
@@ -167,24 +173,24 @@ class OutPath:
             )
 
     def sweep(self) -> None:
-        """Remove what a killed run left. Call it under the lock."""
+        """Remove the leftovers of a killed run. The caller holds the lock."""
         remove_tree(self.work)
         for leftover in self.root.glob(".current.*"):
             leftover.unlink()
 
     def current_run_id(self) -> str | None:
-        """The id of the run that the stable names show."""
+        """Return the id of the current run; None without one."""
         return self.current.readlink().name if self.current.is_symlink() else None
 
     def run_ids(self) -> list[str]:
-        """The passed runs that are kept, oldest first (ids begin with their time)."""
+        """Return the ids of the kept passed runs, oldest first (ids begin with their time)."""
         return sorted(path.name for path in self.runs.iterdir()) if self.runs.is_dir() else []
 
     def check_kept(self, run_id: str) -> None:
-        """Refuse the id of no passed run that is kept.
+        """Refuse an id unless it is that of a kept passed run.
 
         Raises:
-            ValuePropsError: it names the runs that are.
+            ValuePropsError: no such run is kept. The message lists the runs that are.
         """
         if run_id not in self.run_ids():
             current = self.current_run_id()
@@ -192,14 +198,14 @@ class OutPath:
             raise ValuePropsError(
                 f"there is no run '{run_id}'",
                 f"Out path {self.root}",
-                f"The runs that are kept: {', '.join(kept) or 'none'}",
+                f"These runs are kept: {', '.join(kept) or 'none'}",
             )
 
     def manifest_of(self, run_id: str) -> dict[str, Any]:
-        """The manifest of a passed run.
+        """Return the manifest of a passed run.
 
         Raises:
-            ValuePropsError: it is gone or damaged.
+            ValuePropsError: the manifest is missing or damaged.
         """
         path = self.runs / run_id / MANIFEST
         try:
@@ -213,9 +219,9 @@ class OutPath:
         return manifest
 
     def add_run(self, finished: Path, run_id: str) -> None:
-        """Make a finished run's folder one of the passed runs, read-only."""
+        """Move the folder of a finished run to the passed runs, with read-only files."""
         for path in finished.rglob("*"):
-            # A folder stays writable, or only root could remove the run later.
+            # Folders stay writable, so that the user can remove the run later.
             if path.is_file():
                 path.chmod(0o444)
             sync(path)
@@ -224,7 +230,7 @@ class OutPath:
         move(finished, self.runs / run_id)
 
     def switch_to(self, run_id: str) -> None:
-        """Make a passed run the current one, in one step."""
+        """Make a passed run the current one. The switch is atomic."""
         for name in self.edition.stable_names:
             path = self.root / name
             if not path.is_symlink():
@@ -232,12 +238,15 @@ class OutPath:
         replace_link(self.current, Path("runs") / run_id)
 
     def clear_current(self) -> None:
-        """Have the stable names show no run."""
+        """Remove the stable names, so that no run is current."""
         for name in ("current", *self.edition.stable_names):
             (self.root / name).unlink(missing_ok=True)
 
     def prune(self, made_current: Sequence[str] = ()) -> None:
-        """Keep the last passed runs, the current one, and the last that were current.
+        """Remove old runs (retention).
+
+        The current run stays, and so do the last RUNS_KEPT passed runs and the last RUNS_KEPT runs
+        that were current.
 
         Args:
             made_current: ids of kept runs that are or were current, oldest first. Later builds of
@@ -249,10 +258,10 @@ class OutPath:
                 remove_tree(self.runs / run_id)
 
     def verify(self, run_id: str) -> list[str]:
-        """Hash a passed run's files again.
+        """Hash the files of a passed run and compare them with its manifest.
 
         Returns:
-            What is wrong, a sentence each; empty where all is as it was published.
+            A sentence for each missing or changed file; empty if all are as published.
         """
         faults = []
         for output in self.manifest_of(run_id)["outputs"]:
@@ -265,12 +274,12 @@ class OutPath:
 
 
 def _owners(error: OSError, path: Path) -> str:
-    """Whom a folder belongs to, where that is why the system refuses it."""
+    """Return the owner of a folder, if the system denied permission; else an empty text."""
     return f": {owners_of(path)}" if isinstance(error, PermissionError) else ""
 
 
 def edition_at(root: Path) -> Edition | None:
-    """What is published in an out path; None where nothing is."""
+    """Return the edition published in an out path; None if nothing is published."""
     for edition in (REPORT, BACKFILL):
         if any((root / name).is_symlink() for name in edition.exports):
             return edition
@@ -278,6 +287,6 @@ def edition_at(root: Path) -> Edition | None:
 
 
 def edition_of(manifest: Mapping[str, Any]) -> Edition:
-    """What a manifest describes."""
+    """Return the edition that a manifest lists."""
     exports = {output["name"].partition("/")[0] for output in manifest["outputs"]}
     return REPORT if exports & set(REPORT.exports) else BACKFILL

@@ -1,10 +1,10 @@
-"""Where a path that the user names is on this machine.
+"""Resolve the paths that users name: a local folder, or the cache folder of a bucket prefix.
 
-A folder stands for itself. A prefix of a bucket has a folder in the cache: the raw files are
-mirrored there, and what is published in the bucket is built there; see bucket_publisher.py.
+Raw files of a bucket are mirrored to its cache folder. Runs for a bucket are built in its cache
+folder; see bucket_publisher.py.
 
     <cache>/raw/<name>/    the raw files of a prefix
-    <cache>/out/<name>/    an out path, with all that a folder to publish to holds
+    <cache>/out/<name>/    an out path, laid out as in out_path.py
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from value_props.logs import step
 from value_props.parameters import folder_of
 from value_props.publish.out_path import METRICS
 
-# The command line begins with this module, and most of its runs name no bucket.
+# The command line imports this module at its start, and most runs use no bucket.
 if TYPE_CHECKING:
     from value_props.publish.bucket import Bucket, Entry
 
 CACHE = "VALUE_PROPS_CACHE"
-# What lies in the folder of an out path and in no bucket.
+# Entries of an out path that exist only on this machine, never in the bucket.
 _ONLY_HERE = rf"last_run|parsed|\.lock|\.work|{re.escape(METRICS)}"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A path as the user named it, and where it is on this machine.
+    """A path as the user named it, and its folder on this machine.
 
     Args:
-        name: what the user is told: the whole path of the folder, or the address.
-        folder: the folder itself, or what stands for the prefix of a bucket.
-        bucket: the prefix; None for a folder.
+        name: name for messages: the full path of the folder, or the address of the bucket.
+        folder: the folder itself, or the cache folder of the bucket prefix.
+        bucket: the bucket prefix; None for a folder.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Place:
 
     @contextmanager
     def name_in_errors(self) -> Iterator[None]:
-        """Have errors name the prefix of the bucket, and not the folder that stands for it."""
+        """Context manager in which errors name the bucket prefix instead of its cache folder."""
         try:
             yield
         except ValuePropsError as error:
@@ -59,41 +59,41 @@ class Place:
             raise
 
     def names(self) -> list[str]:
-        """The names of what lies in it, without deeper folders of a bucket.
+        """List the names in the folder or prefix. Deeper folders of a bucket are left out.
 
         Raises:
-            ValuePropsError: the store fails.
+            ValuePropsError: the store failed.
         """
         if self.bucket:
             return list(self.bucket.files())
         return [path.name for path in self.folder.iterdir()]
 
     def read(self, name: str) -> bytes:
-        """A small file that lies in it.
+        """Return the bytes of a small file.
 
         Raises:
-            ValuePropsError: the store fails.
-            OSError: it is gone, or cannot be read.
+            ValuePropsError: the store failed.
+            OSError: the file is missing or cannot be read.
         """
         return self.bucket.read(name) if self.bucket else (self.folder / name).read_bytes()
 
     def is_at(self, name: str) -> bool:
-        """Whether another name is one of the same place."""
+        """Return whether another name means the same place."""
         return name == self.name or (
             self.bucket is None and os.path.realpath(name) == os.path.realpath(self.folder)
         )
 
     def mirrored(self, seconds: dict[str, float]) -> dict[str, Entry]:
-        """Bring the raw files of a prefix to its folder; only what changed is fetched.
+        """Mirror the raw files of a bucket to the cache folder. Only changed ones are downloaded.
 
         Args:
-            seconds: where the wall time of the step `mirror` goes.
+            seconds: dictionary that gets the wall time of the step `mirror`.
 
         Returns:
-            The objects by name; none where it is a folder.
+            The raw files by object name; empty for a folder.
 
         Raises:
-            ValuePropsError: the store fails, or has no file for a source.
+            ValuePropsError: the store failed, or a source has no file.
         """
         if self.bucket is None:
             return {}
@@ -105,7 +105,7 @@ class Place:
             with self.folder.with_name(f"{self.folder.name}.lock").open(
                 "w", encoding="utf-8"
             ) as lock:
-                # Two runs may read the same prefix; the second finds what the first fetched.
+                # Two runs may read the same prefix. The second waits and uses the same files.
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 with step("mirror", seconds) as fields:
                     found = mirror(self.bucket, is_raw_file, self.folder)
@@ -113,7 +113,7 @@ class Place:
         except OSError as error:
             refusal = refused_by_system(error)
             raise ValuePropsError(
-                f"the raw files cannot be kept there ({refusal.what})",
+                f"the raw files cannot be stored there ({refusal.what})",
                 f"Cache {cache_root()}",
                 f"{refusal.remedy}; or name another folder in {CACHE}",
             ) from error
@@ -134,14 +134,14 @@ class Place:
 
 
 def place_of(text: str, kind: Literal["raw", "out"]) -> Place:
-    """Where a path is that the user gave.
+    """Resolve a path of the user.
 
     Args:
         text: a folder, or an address such as s3://bucket/prefix.
-        kind: what it is for; a prefix may be both, and its folders differ.
+        kind: raw files or results. A prefix used for both has two cache folders.
 
     Raises:
-        ValuePropsError: it is an address of another kind, or holds credentials.
+        ValuePropsError: the address has another scheme, or holds credentials.
     """
     if not is_address(text):
         folder = folder_of(text, f"Parameter --{kind}")
@@ -155,15 +155,15 @@ def place_of(text: str, kind: Literal["raw", "out"]) -> Place:
 
 
 def is_address(text: str) -> bool:
-    """Whether a path is written as an address; a Path made of it would lose a slash."""
+    """Return whether a path is an address. Path() must not be used on one: it drops a slash."""
     return bool(re.match(r"\w+://", text))
 
 
 def cache_root() -> Path:
-    """The folder of what stands for buckets.
+    """Return the folder with the caches of buckets.
 
     Raises:
-        ValuePropsError: none is named, and the user has no home.
+        ValuePropsError: no folder is configured, and the user has no home folder.
     """
     if named := os.environ.get(CACHE):
         return folder_of(named, f"Environment variable {CACHE}")
@@ -174,6 +174,6 @@ def cache_root() -> Path:
     except RuntimeError:
         raise ValuePropsError(
             "this user has no home folder to keep it in",
-            "Cache of what is in buckets",
+            "Cache of buckets",
             f"Name a folder in {CACHE}",
         ) from None

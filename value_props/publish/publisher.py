@@ -1,4 +1,4 @@
-"""Publish the runs of an out path: one interface, for a folder of this machine and for a bucket."""
+"""Publish runs: one interface for a local folder and a bucket, and the functions that use it."""
 
 from __future__ import annotations
 
@@ -14,65 +14,70 @@ from value_props.publish.places import Place
 
 
 class Publisher(Protocol):
-    """What is published in an out path, and how that changes.
+    """The published runs of an out path. Callers of methods that change it hold the lock of `out`.
 
     Args:
         place: the out path, as the user named it.
-        out: the folder that runs work in. Who calls what changes anything holds its lock.
+        out: the local folder that runs work in.
     """
 
     place: Place
     out: OutPath
 
     def session(self, run_id: str) -> AbstractContextManager[None]:
-        """Let one run publish here: the folder has the state that is published.
+        """Context manager in which one run or command may publish.
+
+        Inside it the local folder has the published state.
+
+        Args:
+            run_id: the run, or the name of the command.
 
         Raises:
-            RefusedError: another run publishes here, or another command did.
-            ValuePropsError: the store fails, or what is in it is damaged.
+            RefusedError: another run holds the lock, or another command published here.
+            ValuePropsError: the store failed, or an object in it is damaged.
         """
 
     def fetch(self, command: str, names: Collection[str] = (), runs: Collection[str] = ()) -> None:
-        """Bring what a command reads to the folder, if it is not there.
+        """Download what a command reads, if it is not in the local folder.
 
         Args:
-            command: that reads.
-            names: files of the current run.
-            runs: whose mart is wanted.
+            command: name of the command, which holds the lock meanwhile.
+            names: files of the current run to download.
+            runs: ids of the runs whose mart to download.
         """
 
     def add_run(self, run_id: str) -> None:
-        """Make the finished files of the run under way one of the passed runs."""
+        """Add the finished files of the work folder to the passed runs."""
 
     def make_current(self, run_id: str) -> None:
-        """Have readers find a passed run."""
+        """Make a passed run the current one, in one step for readers."""
 
     def current_run_id(self) -> str | None:
-        """The run that readers find."""
+        """Return the id of the current run, which readers find; None without one."""
 
     def verify(self, run_id: str) -> list[str]:
-        """Hash a passed run's files again: what is wrong, a sentence each."""
+        """Hash a passed run's files. Return a sentence for each missing or changed file."""
 
     def push(self) -> None:
-        """Bring up what changed in the folder besides the runs."""
+        """Upload changed records, and remove runs that are no longer kept."""
 
     def readers_find(self, run_id: str, is_current: bool) -> tuple[str, str, str | None]:
-        """Where readers find a run.
+        """Say where readers find a run.
 
         Returns:
-            Folder or prefix of its files, that of its manifest, and what else to know of them.
+            Folder or prefix of its files, folder or prefix of its manifest, and a remark to print.
         """
 
 
 @dataclass
 class LocalPublisher:
-    """A folder of this machine: what runs work in is what readers find."""
+    """Publisher for a local folder, in which runs work and readers read."""
 
     place: Place
     out: OutPath
 
     def session(self, run_id: str) -> AbstractContextManager[None]:
-        """Nothing is to be done: the lock of the folder keeps others out."""
+        """Do nothing, because the caller holds the lock of the folder."""
         return nullcontext()
 
     def fetch(self, command: str, names: Collection[str] = (), runs: Collection[str] = ()) -> None:
@@ -98,7 +103,7 @@ class LocalPublisher:
         """All is here."""
 
     def readers_find(self, run_id: str, is_current: bool) -> tuple[str, str, str | None]:
-        """Under the stable names, if it is current."""
+        """See Publisher. A current run is found under the stable names."""
         folder = self.out.runs / run_id
         name = self.place.name if is_current else f"{self.place.name}/runs/{run_id}"
         is_open = folder.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH)
@@ -109,25 +114,25 @@ class LocalPublisher:
 
 
 def publisher_of(place: Place, edition: Edition = REPORT) -> Publisher:
-    """The publisher of an out path, for what a command publishes."""
+    """Return the publisher of an out path, for an edition to publish."""
     out = OutPath(place.folder, edition)
     if place.bucket is None:
         return LocalPublisher(place, out)
-    # Most runs name no bucket, and what speaks to one takes time to load.
+    # Imported here, because it loads slowly and most runs use no bucket.
     from value_props.publish.bucket_publisher import BucketPublisher
 
     return BucketPublisher(place, out, place.bucket)
 
 
 def existing_publisher(place: Place, *, may_be_missing: bool = False) -> Publisher:
-    """The publisher of an out path, for what is published there.
+    """Return the publisher of an out path, for the edition published there.
 
     Args:
         place: the out path.
-        may_be_missing: whether a folder that is not there counts as one where nothing is.
+        may_be_missing: whether to treat a missing folder as an empty one.
 
     Raises:
-        ValuePropsError: there is no such folder, the store fails, or its manifest is damaged.
+        ValuePropsError: the folder is missing, the store failed, or its manifest is damaged.
     """
     if place.bucket:
         from value_props.publish.bucket_publisher import edition_in
@@ -149,14 +154,14 @@ def fetched_out_path(
     *,
     may_be_missing: bool = False,
 ) -> OutPath:
-    """An out path with what a command reads; see existing_publisher, and Publisher.fetch."""
+    """Download what a command reads. See existing_publisher and Publisher.fetch."""
     publisher = existing_publisher(place, may_be_missing=may_be_missing)
     publisher.fetch(command, names, runs)
     return publisher.out
 
 
 def roll_back(publisher: Publisher, run_id: str) -> None:
-    """Make an older passed run the current one again. Call it under the lock, once it is opened.
+    """Make an older passed run current again. The caller holds the lock and a session.
 
     Raises:
         ValuePropsError: there is no such run, or its files are damaged (exit code NOT_PUBLISHED).
@@ -173,13 +178,13 @@ def roll_back(publisher: Publisher, run_id: str) -> None:
 
 
 def verify_current(publisher: Publisher) -> str:
-    """Hash the files that readers find, and compare them with the manifest.
+    """Hash the files of the current run and compare them with its manifest.
 
     Returns:
-        The id of their run.
+        The id of the current run.
 
     Raises:
-        ValuePropsError: nothing is published, or a file is not as it was published (exit code
+        ValuePropsError: nothing is published, or a file is missing or changed (exit code
             GATE_FAILED).
     """
     run_id = publisher.current_run_id()

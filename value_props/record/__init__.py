@@ -1,5 +1,5 @@
-"""What is known of runs: the history of all, and of each its manifest, report and page.
+"""Record runs: the manifest, report and page of each run, and the history of all runs.
 
-In: facts of a run and the database that it filled. Out: files under `quality/` and beside the
-results; the tables of the schema `quality` that tell of earlier runs.
+In: the facts of a run and its database. Out: manifest.json, report.json, report.html, and a record
+in `quality/`. history_tables.py lists the tables that the records are loaded into.
 """

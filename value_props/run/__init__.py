@@ -1,5 +1,5 @@
-"""A run, top to bottom: what the user asks, dbt, the gate, and what is published or told.
+"""Run the pipeline: build.py is the story of a run, from the request to its publication.
 
-In: a Request. Out: published files, or what a failed run leaves, and an exit code.
-build.py tells the story; backfill.py and forget.py are builds with other questions.
+In: a Request. Out: published files, or an error with an exit code and the files of the failed run.
+gate.py decides whether a run may be published; ending.py keeps what a failed run leaves behind.
 """

@@ -406,7 +406,7 @@ def _errors_as_not_published() -> Iterator[None]:
         )
         raise ValuePropsError(
             f"the run passed, but its files could not be published ({cause}); those that were"
-            " published before are as they were",
+            " published before are unchanged",
             "Publishing",
             user_error.remedy
             if user_error

@@ -87,7 +87,7 @@ class Dbt:
             raise ValuePropsError(
                 f"dbt left out {len(left_out)} of its models and tests: {', '.join(left_out[:7])}",
                 f"Project {self.project}",
-                "Find out why dbt left them out, and run again; a run is not published without all of"
+                "Find out why dbt left them out, and run again; a run is published only with all of"
                 " its tests",
             )
 

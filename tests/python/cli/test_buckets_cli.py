@@ -125,7 +125,7 @@ def test_the_user_is_told_addresses(first: Answer, cache: Path) -> None:
     assert f" {OUT}/runs/{run_id}/final.csv " in first.text
     folder = place_of(OUT.address, "out").folder
     assert first.text.count(str(cache)) == 1
-    assert f"stay here in {folder}." in first.text
+    assert f"stay on this machine, in {folder}." in first.text
     assert (folder / "metrics.prom").exists()
     [run] = history().values()
     assert run["raw_path"] == RAW.address

@@ -182,7 +182,7 @@ def test_diff_counts_by_key_and_column(tmp_path: Path) -> None:
         {"change": "changed", "column_name": "prior_views", "rows": 1},
     ]
     assert changes(out, "a", "a") == []
-    with pytest.raises(ValuePropsError, match="runs that are kept: a"):
+    with pytest.raises(ValuePropsError, match="runs are kept: a"):
         changes(out, "a", "c")
 
 

@@ -135,7 +135,7 @@ def test_a_forgotten_user_is_nowhere(published: Path, tmp_path: Path) -> None:
     assert old["datasets"][0]["quarantine"][0]["rows"] == 1
     assert set(samples_of(old)) == {None}
     listed = value_props("history", "--out", out).text
-    assert "published to forget users; how many: 1" in listed
+    assert "published to forget users; number of users: 1" in listed
 
     assert (published / "final.csv").read_bytes() == (out / "final.csv").read_bytes()
     build(out, raw=raw)

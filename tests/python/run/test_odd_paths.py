@@ -100,7 +100,7 @@ def test_an_out_path_that_duckdb_cannot_open_is_refused_in_a_sentence(
     tmp_path: Path, sign: str
 ) -> None:
     answer = build(tmp_path / f"what{sign}", exit_code=2)
-    assert f"DuckDB can open no database below a folder with a {sign} in its name" in answer.text
+    assert f"DuckDB cannot open a database below a folder with a {sign} in its name" in answer.text
     assert list(tmp_path.iterdir()) == []
 
 

@@ -143,7 +143,7 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path) -> None:
     assert answer.returncode == 0, answer.stderr.decode()
     assert (tmp_path / "pub" / "prints.json").is_file()
     assert not (tmp_path / "~").exists()
-    with pytest.raises(ValuePropsError, match="leads to no folder"):
+    with pytest.raises(ValuePropsError, match="names no folder"):
         folder_of("~nobody-of-that-name/x", "Parameter --out")
 
 
@@ -257,8 +257,8 @@ def test_the_system_refuses_in_a_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     [
         (OSError(28, "No space left on device", "/x"), "Free some room"),
         (OSError(30, "Read-only file system", "/x"), "a folder that can be written"),
-        (FileNotFoundError(2, "No such file or directory", b"/x"), "See that it is there"),
-        (BlockingIOError(), "See that it is there"),
+        (FileNotFoundError(2, "No such file or directory", b"/x"), "Check that it exists"),
+        (BlockingIOError(), "Check that it exists"),
     ],
 )
 def test_every_refusal_of_the_system_has_a_remedy(error: OSError, remedy: str) -> None:

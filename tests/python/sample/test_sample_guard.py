@@ -87,10 +87,7 @@ def test_sample_data_replaces_real_data_only_where_asked(tmp_path: Path) -> None
     assert published["is_sample_data"] is False
     answer = build(sample, out)
     assert answer.returncode == 0, answer.stderr
-    assert (
-        "The published run was not made of sample data, so readers go on finding that run"
-        in answer.text
-    )
+    assert "The published run was not made of sample data, so it stays current" in answer.text
     assert manifest_of(out) == published
     # Sample files that were moved are what they were.
     for path in sample.iterdir():
@@ -108,15 +105,12 @@ def test_other_raw_files_replace_what_is_published_only_where_asked(tmp_path: Pa
     assert build(first, out).returncode == 0
     answer = build(second, out)
     assert answer.returncode == 0, answer.stderr
-    assert (
-        f"made of other raw files, those in {first}, so readers go on finding that run"
-        in answer.text
-    )
+    assert f"made of other raw files, those in {first}, so it stays current" in answer.text
     assert manifest_of(out)["raw_path"] == str(first)
     # The same folder by another name is no other source.
     link = tmp_path / "link"
     link.symlink_to(first)
-    assert "so readers go on finding that run" not in build(link, out).text
+    assert "so it stays current" not in build(link, out).text
     assert manifest_of(out)["raw_path"] == str(link)
     assert build(second, out, "--make-current").returncode == 0
     assert manifest_of(out)["raw_path"] == str(second)

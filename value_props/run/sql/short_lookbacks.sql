@@ -1,4 +1,5 @@
--- Report weeks with a lookback that begins before the data, unless allow_incomplete is set.
+-- Report weeks with a lookback that begins before the data; none if allow_incomplete is
+-- set.
 with
 
 coverage as (
