@@ -500,11 +500,11 @@ def notify(run_id: str | None, out: Place, exit_code: int | None, lines: tuple[s
     page = None
     if run_id:
         try:
-            with out.told():
-                out_path = fetched(out, "notify")
-                facts = reports.of_run(out_path, run_id)
+            with out.name_in_errors():
+                out_path = fetched_out_path(out, "notify")
+                facts = reports.report_of(out_path, run_id)
             # The page of the last run lies there, and of no other.
-            page = out_path.last_run / PAGE if facts == reports.last(out_path) else None
+            page = out_path.last_run / PAGE if facts == reports.last_report(out_path) else None
         except ValuePropsError as error:
             # That it failed is told all the same.
             complain(str(error))

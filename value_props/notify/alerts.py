@@ -158,7 +158,7 @@ def notify(
     """
     try:
         event = _event_of(report, status_before, environ)
-        return _tell(_alert_of(event, report, page), environ) if event else []
+        return _send(_alert_of(event, report, page), environ) if event else []
     except Exception as error:
         # The run has ended and its result stands, so no fault of an alert may be raised.
         logger.warning("step=alert problem=%s", type(error).__name__)
@@ -190,7 +190,7 @@ def notify_of_failure(
         reason = f"{meaning} (exit {exit_code})"
     lines = [_shortened(note, SENTENCE_LENGTH) for note in notes]
     alert = replace(_alert_of("failed", report, page), reason=reason, notes=lines)
-    return _tell(alert, environ)
+    return _send(alert, environ)
 
 
 def _event_of(
@@ -222,7 +222,7 @@ def _alert_of(event: str, report: Mapping[str, Any], page: Path | None) -> Alert
     )
 
 
-def _tell(alert: Alert, environ: Mapping[str, str]) -> list[Delivery]:
+def _send(alert: Alert, environ: Mapping[str, str]) -> list[Delivery]:
     """Send the alert to each receiver that the environment names, and log what became of it."""
     payloads = {SLACK_WEBHOOK: _slack_message(alert), WEBHOOK: _json_object(alert)}
     webhooks = {name: url for name in payloads if (url := environ.get(name, "").strip())}
