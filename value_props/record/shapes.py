@@ -128,7 +128,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Reason:
-    """The quarantined rows of a source that broke one rule first."""
+    """The quarantined rows of a source for one reason: the first rule that they broke."""
 
     reason: str
     rows: Annotated[int, Field(ge=1)]
@@ -147,8 +147,8 @@ class TestResult:
     is_sampled: Annotated[
         bool,
         Field(
-            description="Whether the test asks a sample of the users. Such a test proves the code"
-            " and not the data."
+            description="Whether the test checks only a sample of users. Such a test checks the"
+            " code rather than the data."
         ),
     ]
     status: TestStatus
@@ -185,7 +185,7 @@ class Dataset:
             " missing in at least one quarantined row."
         ),
     ]
-    new_columns: Annotated[list[str], Field(description="Columns that nobody expects.")]
+    new_columns: Annotated[list[str], Field(description="Unexpected columns.")]
     wrong_types: Annotated[
         list[WrongType],
         Field(
@@ -205,7 +205,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class DriftCheck:
-    """A number of the last report week, compared with the weeks before it."""
+    """A drift check: the last report week compared with the weeks before it."""
 
     check: Annotated[
         str,
@@ -238,7 +238,7 @@ class DriftCheck:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run of value-props read, checked and decided.
+    """The report of a run of value-props: what it read, checked and decided.
 
     It is report.json in the run's folder under quality/. Samples of quarantined rows are the only
     raw data in it.

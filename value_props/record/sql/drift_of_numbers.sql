@@ -1,8 +1,8 @@
--- Drift checks of numbers: the last report week compared with up to twelve complete weeks
--- before it. Weeks that the run's raw files do not cover come from earlier published runs.
--- A number outside the prediction interval of these weeks, mean ± t · s · √(1 + 1/n), is
--- drift. If weeks vary by chance alone, one check in 500 is a false alarm. Few weeks make
--- a wide interval. Quarantine rates are compared by run, not by week.
+-- Drift checks of numbers: the last report week compared with up to twelve complete
+-- weeks before it. Weeks that the run's raw files do not cover come from earlier
+-- published runs. A number outside the prediction interval of these weeks,
+-- mean ± t · s · √(1 + 1/n), is drift. If weeks vary by chance alone, one check in 500 is
+-- a false alarm. Few weeks make a wide interval. Quarantine rates are compared by run.
 with
 
 run_window as (
