@@ -5,10 +5,10 @@ The rooms, from top to bottom; a room imports only from the rooms below it:
     cli        options, printed text, exit codes
     docs       the docs site
     spark      export of parsed rows for dbt over Spark
-    run        the story of a run: request, dbt, gate, end
-    notify     alerts, metrics, OpenLineage
+    run        the story of a run: request, dbt, gate, and what a failed run leaves (ending.py)
+    notify     alerts and their texts (alerts.py), metrics, OpenLineage
     record     history, manifest, report and page of runs
-    publish    out paths and buckets: release, rollback, locks
+    publish    out paths and buckets: release, rollback, locks (lock.py, bucket.py)
     ingest     raw files to parsed rows; its row rules are in ingest/sql/rules.sql
     sample     made-up raw files
 

@@ -503,20 +503,20 @@ def notify(run_id: str | None, out: Place, exit_code: int | None, lines: tuple[s
             with out.name_in_errors():
                 out_path = fetched_out_path(out, "notify")
                 facts = reports.report_of(out_path, run_id)
-            # The page of the last run lies there, and of no other.
+            # last_run/ holds only the page of the last run.
             page = out_path.last_run / PAGE if facts == reports.last_report(out_path) else None
         except ValuePropsError as error:
-            # That it failed is told all the same.
+            # Send the alert of the failure even without a report.
             complain(str(error))
     deliveries = alerts.notify_of_failure(
         facts, page if page and page.exists() else None, exit_code, lines
     )
-    silent = sum(delivery.fault is not None for delivery in deliveries)
-    if silent:
+    failed = sum(delivery.fault is not None for delivery in deliveries)
+    if failed:
         raise ValuePropsError(
-            f"{silent} of {len(deliveries)} receivers did not take it",
+            f"{failed} of {len(deliveries)} receivers did not accept it",
             "Alert",
-            "The log above says which, and why",
+            "Correct what the log names for each of them",
         )
     with result_stands():
         say(f"Alerts sent: {len(deliveries)}.")

@@ -120,7 +120,7 @@ def test_a_receiver_that_was_not_told_is_an_error_without_its_secret(
     }
     answer = notify(monkeypatch, environ, "--exit-code=1")
     assert answer.returncode == 2
-    assert "3 of 3 receivers did not take it" in answer.text
+    assert "3 of 3 receivers did not accept it" in answer.text
     assert "receiver=1:json problem=status 500" in answer.text
     assert SECRET not in answer.text
 
