@@ -8,7 +8,7 @@ The rooms, from top to bottom; a room imports only from the rooms below it:
     run        the story of a run: request, dbt, gate, and what a failed run leaves (ending.py)
     notify     alerts and their texts (alerts.py), metrics, OpenLineage
     record     history, manifest, report and page of runs
-    publish    out paths and buckets: release, rollback, locks (lock.py, bucket.py)
+    publish    out paths and buckets: release, rollback, locks (folder_lock.py, bucket_lock.py)
     ingest     raw files to parsed rows; its row rules are in ingest/sql/rules.sql
     sample     made-up raw files
 

@@ -33,7 +33,7 @@ from value_props.cli.console import (
 )
 from value_props.errors import ExitCode, RefusedError, ValuePropsError, printable, user_error_of
 from value_props.parameters import PARAMETERS, check_parameters, find_project, folder_of, switch_of
-from value_props.publish.lock import is_held
+from value_props.publish.folder_lock import is_held
 from value_props.publish.out_path import DATABASE, MANIFEST, PAGE
 from value_props.publish.places import Place, is_address, place_of
 from value_props.publish.publisher import existing_publisher, fetched_out_path, verify_current

@@ -1,4 +1,4 @@
-"""A prefix of an object store: list, fetch and upload objects, and hold a lock that expires.
+"""A prefix of an object store: list, fetch and upload objects. bucket_lock.py locks it.
 
 An address is written s3://bucket/prefix, gs://bucket/prefix or az://container/prefix.
 Credentials come from the environment or the provider's chain (AWS_*, GOOGLE_*, AZURE_*). Messages
@@ -13,7 +13,6 @@ import json
 import os
 import re
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -26,10 +25,8 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, InvalidPathError, PreconditionError
 from obstore.store import ObjectStore, from_url
 
-from value_props.errors import ExitCode, RefusedError, ValuePropsError
+from value_props.errors import ValuePropsError
 from value_props.files import move, replace_text, sha256_of, sync
-from value_props.logs import logger
-from value_props.publish.lock import holder_of
 
 PARALLEL = 4
 PART_BYTES = 8 << 20
@@ -39,9 +36,6 @@ TIMEOUT_SECONDS = 60
 RETRIES = 6
 FIRST_WAIT = datetime.timedelta(seconds=0.5)
 UNFINISHED = ".part"
-LOCK = ".lock.json"
-# Seconds after its last renewal at which a lock expires; another run may then take it.
-LOCK_SECONDS = 120
 _ADDRESS = re.compile(r"(?P<scheme>s3|gs|az)://(?P<bucket>[^/?#@:\s]+)(?:/(?P<prefix>[^?#]*))?")
 _STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>|\"code\":\s*\"?(\w+)")
@@ -104,7 +98,7 @@ class Bucket:
         return self.address
 
     @cached_property
-    def _store(self) -> ObjectStore:
+    def store(self) -> ObjectStore:
         options: Any = {"timeout": f"{TIMEOUT_SECONDS}s"}
         retries: Any = {
             "max_retries": RETRIES,
@@ -115,7 +109,7 @@ class Bucket:
         # Local stores and emulators often have no TLS.
         if any(url.startswith("http://") for url in config.values()):
             options["allow_http"] = True
-        with self._errors_explained("open it"):
+        with self.errors_explained("open it"):
             store: ObjectStore = from_url(
                 self.address.rstrip("/"),
                 config=config,
@@ -126,14 +120,14 @@ class Bucket:
 
     def entries(self, prefix: str = "") -> dict[str, Entry]:
         """List the objects below a prefix, by name."""
-        with self._errors_explained("list it"):
-            chunks = list(obstore.list(self._store, prefix or None))
+        with self.errors_explained("list it"):
+            chunks = list(obstore.list(self.store, prefix or None))
         return _entries_of(item for chunk in chunks for item in chunk)
 
     def files(self) -> dict[str, Entry]:
         """List the objects directly below the prefix, by name. Deeper folders are not listed."""
-        with self._errors_explained("list it"):
-            return _entries_of(obstore.list_with_delimiter(self._store)["objects"])
+        with self.errors_explained("list it"):
+            return _entries_of(obstore.list_with_delimiter(self.store)["objects"])
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a small object.
@@ -141,8 +135,8 @@ class Bucket:
         Raises:
             FileNotFoundError: there is no such object.
         """
-        with self._errors_explained(f"read {name}"):
-            return bytes(obstore.get(self._store, name).bytes())
+        with self.errors_explained(f"read {name}"):
+            return bytes(obstore.get(self.store, name).bytes())
 
     def sha256_of(self, name: str) -> str:
         """Download an object and return its SHA-256 in lower-case hex.
@@ -151,21 +145,21 @@ class Bucket:
             FileNotFoundError: there is no such object.
         """
         digest = hashlib.sha256()
-        with self._errors_explained(f"read {name}"):
-            for part in obstore.get(self._store, name).stream(min_chunk_size=PART_BYTES):
+        with self.errors_explained(f"read {name}"):
+            for part in obstore.get(self.store, name).stream(min_chunk_size=PART_BYTES):
                 digest.update(part)
         return digest.hexdigest()
 
     def write(self, name: str, content: bytes) -> None:
         """Write a small object."""
-        with self._errors_explained(f"write {name}"):
-            obstore.put(self._store, name, content)
+        with self.errors_explained(f"write {name}"):
+            obstore.put(self.store, name, content)
 
     def remove(self, names: list[str]) -> None:
         """Remove objects. A missing object is no error."""
         for start in range(0, len(names), 1000):
-            with self._errors_explained("remove objects"), suppress(FileNotFoundError):
-                obstore.delete(self._store, names[start : start + 1000])
+            with self.errors_explained("remove objects"), suppress(FileNotFoundError):
+                obstore.delete(self.store, names[start : start + 1000])
 
     def fetch(self, entry: Entry, target: Path) -> None:
         """Download an object to a file in parts, and resume an earlier attempt.
@@ -206,36 +200,14 @@ class Bucket:
 
         def put(item: tuple[str, Path]) -> None:
             name, path = item
-            with self._errors_explained(f"upload {name}"):
-                obstore.put(
-                    self._store, name, path, chunk_size=PART_BYTES, max_concurrency=PARALLEL
-                )
+            with self.errors_explained(f"upload {name}"):
+                obstore.put(self.store, name, path, chunk_size=PART_BYTES, max_concurrency=PARALLEL)
 
         in_parallel(put, files.items())
         found = self.entries(os.path.commonpath([Path(name).parent for name in files]) or "")
         for name, path in files.items():
             if name not in found or found[name].size != path.stat().st_size:
                 raise self._error(f"{name} was not uploaded completely", "Run again")
-
-    @contextmanager
-    def locked(self, run_id: str) -> Iterator[Lock]:
-        """Context manager that holds the lock of the prefix and renews it in a thread.
-
-        Raises:
-            RefusedError: another run holds it (exit code LOCKED).
-            ValuePropsError: the store fails.
-        """
-        lock = Lock(self, run_id)
-        lock.take()
-        ended = threading.Event()
-        renewal = threading.Thread(target=lock.renew_until, args=(ended,), daemon=True)
-        renewal.start()
-        try:
-            yield lock
-        finally:
-            ended.set()
-            renewal.join()
-            lock.release()
 
     def _fill(self, draft: Path, entry: Entry) -> None:
         """Download the missing end of an object and append it to a file."""
@@ -244,10 +216,10 @@ class Bucket:
                 file.write(self._part(entry, start, min(PART_BYTES, entry.size - start)))
 
     def _part(self, entry: Entry, start: int, length: int) -> bytes:
-        with self._errors_explained(f"fetch {entry.name}"):
+        with self.errors_explained(f"fetch {entry.name}"):
             try:
                 options: Any = {"if_match": entry.etag, "range": (start, start + length)}
-                return bytes(obstore.get(self._store, entry.name, options=options).bytes())
+                return bytes(obstore.get(self.store, entry.name, options=options).bytes())
             except (PreconditionError, FileNotFoundError) as error:
                 raise self._error(
                     f"{entry.name} changed while it was fetched",
@@ -255,7 +227,7 @@ class Bucket:
                 ) from error
 
     @contextmanager
-    def _errors_explained(self, what: str) -> Iterator[None]:
+    def errors_explained(self, what: str) -> Iterator[None]:
         """Context manager that turns a store's error into a ValuePropsError without its text."""
         try:
             yield
@@ -279,122 +251,6 @@ class Bucket:
 
     def _error(self, what: str, remedy: str) -> ValuePropsError:
         return ValuePropsError(what, f"Bucket {self.address}", remedy)
-
-
-@dataclass
-class Lock:
-    """The lock of a bucket: an object that one run at a time can create, and must renew.
-
-    Args:
-        bucket: the prefix to lock.
-        run_id: the run, or the command, that wants the lock.
-        version: the store's version of this run's last write; None while the lock is not held.
-    """
-
-    bucket: Bucket
-    run_id: str
-    version: Any = None
-    # The renewal thread and the run both write the lock and its version.
-    _alone: threading.RLock = field(default_factory=threading.RLock)
-
-    def take(self) -> None:
-        """Create the lock object, or take over an expired one.
-
-        Raises:
-            RefusedError: another run holds it (exit code LOCKED).
-        """
-        with self.bucket._errors_explained("take its lock"):
-            try:
-                self._put("create")
-            except AlreadyExistsError:
-                self._take_over()
-
-    def _take_over(self) -> None:
-        found = self._read()
-        if found is None:
-            # The holder has just released it.
-            return self.take()
-        holder: dict[str, Any] = {"expires_at": 0}
-        with suppress(ValueError):
-            holder = json.loads(bytes(found.bytes()))
-        if holder["expires_at"] > time.time():
-            raise self._held_by(holder)
-        try:
-            self._put(_version_of(found.meta))
-        except PreconditionError as error:
-            raise self._held_by({"run_id": "of another process", "host": "?"}) from error
-        logger.warning("step=lock problem=the lock of run %s had expired", holder.get("run_id"))
-        return None
-
-    def renew_until(self, ended: threading.Event) -> None:
-        """Renew the lock every third of LOCK_SECONDS. Stop if another run took it."""
-        while not ended.wait(LOCK_SECONDS / 3):
-            try:
-                self._renew()
-            except (ValuePropsError, PreconditionError, FileNotFoundError) as error:
-                logger.warning("step=lock problem=the lock could not be renewed: %s", error)
-                if not isinstance(error, ValuePropsError):
-                    self.version = None
-                    return
-
-    def check(self) -> None:
-        """Renew the lock, so that the next step has LOCK_SECONDS.
-
-        Raises:
-            ValuePropsError: the lock was lost (exit code NOT_PUBLISHED).
-        """
-        try:
-            self._renew()
-        except (PreconditionError, FileNotFoundError) as error:
-            self.version = None
-            raise ValuePropsError(
-                "the lock expired during the run, and another run may have taken it",
-                f"Bucket {self.bucket.address}",
-                "Run again",
-                ExitCode.NOT_PUBLISHED,
-            ) from error
-
-    def release(self) -> None:
-        """Remove the lock object, if this run still holds it."""
-        with suppress(ValuePropsError, PreconditionError, FileNotFoundError):
-            if self.version:
-                self._renew()
-                self.bucket.remove([LOCK])
-
-    def _renew(self) -> None:
-        with self._alone, self.bucket._errors_explained("renew its lock"):
-            if not self.version:
-                raise PreconditionError("not held")
-            self._put(self.version)
-
-    def _put(self, mode: Any) -> None:
-        content = self._content()
-        try:
-            result = obstore.put(self.bucket._store, LOCK, content, mode=mode)
-        except (AlreadyExistsError, PreconditionError):
-            # A retry after a lost answer finds the object that the first request wrote.
-            found = self._read()
-            if found is None or bytes(found.bytes()) != content:
-                raise
-            result = found.meta
-        self.version = _version_of(result)
-
-    def _read(self) -> Any:
-        with suppress(FileNotFoundError):
-            return obstore.get(self.bucket._store, LOCK)
-        return None
-
-    def _content(self) -> bytes:
-        holder = {**holder_of(self.run_id), "expires_at": time.time() + LOCK_SECONDS}
-        return json.dumps(holder).encode()
-
-    def _held_by(self, holder: Mapping[str, Any]) -> RefusedError:
-        return RefusedError(
-            f"another run holds the lock: run {holder.get('run_id')} on {holder.get('host')}",
-            f"Bucket {self.bucket.address}",
-            f"Wait until it is over and run again; a run that died frees it in {LOCK_SECONDS} s",
-            ExitCode.LOCKED,
-        )
 
 
 def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[Entry]:
@@ -492,11 +348,6 @@ def _endpoint(scheme: str) -> dict[str, str]:
 def _entries_of(found: Iterable[Any]) -> dict[str, Entry]:
     """Return listed objects by name."""
     return {item["path"]: Entry(item["path"], item["size"], item["e_tag"] or "") for item in found}
-
-
-def _version_of(meta: Any) -> dict[str, str]:
-    """Return the version for a conditional write: ETag on S3 and Azure, a number on GCS."""
-    return {name: meta[name] for name in ("e_tag", "version") if meta.get(name)}
 
 
 def _masked(address: str) -> str:

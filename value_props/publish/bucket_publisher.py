@@ -23,8 +23,9 @@ from typing import Any
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.files import remove_tree
 from value_props.logs import logger, step
-from value_props.publish.bucket import Bucket, Entry, Lock, in_parallel
-from value_props.publish.lock import exclusive
+from value_props.publish.bucket import Bucket, Entry, in_parallel
+from value_props.publish.bucket_lock import Lock, locked
+from value_props.publish.folder_lock import exclusive
 from value_props.publish.out_path import (
     DATABASE,
     MANIFEST,
@@ -66,7 +67,7 @@ class BucketPublisher:
             RefusedError: another run holds the lock, or another command published there.
             ValuePropsError: the store fails, or what is in it is damaged.
         """
-        with self.bucket.locked(run_id) as self.lock:
+        with locked(self.bucket, run_id) as self.lock:
             self.pull(FOR_A_RUN)
             try:
                 yield

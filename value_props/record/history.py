@@ -27,7 +27,7 @@ from value_props.database import WINDOW_QUERY, literal, opened, parquet_rows, ro
 from value_props.errors import ValuePropsError
 from value_props.files import move, remove_tree, replace_text, sync
 from value_props.logs import logger
-from value_props.publish.lock import is_held
+from value_props.publish.folder_lock import is_held
 from value_props.publish.out_path import ROLLED_BACK, OutPath
 from value_props.record.facts import Begun, Ended, NodeOutcome, Record
 from value_props.record.history_tables import RUNS, TABLES, Table

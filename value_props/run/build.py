@@ -22,7 +22,7 @@ from value_props.ingest.stage import stage
 from value_props.ingest.users import refuse_users
 from value_props.logs import NodeProgress, log_and_continue, log_file, logger, step
 from value_props.notify import alerts, lineage
-from value_props.publish.lock import exclusive
+from value_props.publish.folder_lock import exclusive
 from value_props.publish.out_path import BACKFILL, DATABASE, PAGE, OutPath
 from value_props.publish.places import is_address
 from value_props.publish.publisher import Publisher, publisher_of

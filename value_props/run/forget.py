@@ -19,7 +19,7 @@ from value_props.ingest import Trust
 from value_props.ingest.keep import ParsedFiles
 from value_props.logs import step
 from value_props.parameters import PARAMETERS
-from value_props.publish.lock import exclusive
+from value_props.publish.folder_lock import exclusive
 from value_props.publish.out_path import OutPath
 from value_props.publish.places import place_of
 from value_props.publish.publisher import publisher_of

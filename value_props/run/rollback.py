@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from value_props.publish.lock import exclusive
+from value_props.publish.folder_lock import exclusive
 from value_props.publish.places import Place
 from value_props.publish.publisher import existing_publisher, roll_back
 from value_props.record import history

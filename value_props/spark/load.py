@@ -30,7 +30,7 @@ from value_props.ingest.find import SOURCES
 from value_props.ingest.keep import ParsedFiles, parser_version
 from value_props.ingest.stage import SHARED, rows_query, shared_query, stage
 from value_props.logs import step
-from value_props.publish.lock import exclusive
+from value_props.publish.folder_lock import exclusive
 from value_props.publish.out_path import REPORT, OutPath, edition_at
 from value_props.record import history
 from value_props.run import build

@@ -20,7 +20,8 @@ from support.http_receiver import receiving
 from support.s3_server import BUCKET, SECRET, S3Server, stop_in_an_upload
 
 from value_props.publish import bucket as module
-from value_props.publish.bucket import LOCK, Bucket
+from value_props.publish.bucket import Bucket
+from value_props.publish.bucket_lock import LOCK, locked
 from value_props.publish.bucket_publisher import BucketPublisher
 from value_props.publish.out_path import OutPath
 from value_props.publish.places import CACHE, Place, place_of
@@ -194,7 +195,7 @@ def test_verify_reads_the_objects_themselves(first: Answer) -> None:
 def test_one_run_at_a_time_publishes(
     first: Answer, another_machine: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with receiving() as receiver, OUT.locked("other"):
+    with receiving() as receiver, locked(OUT, "other"):
         monkeypatch.setenv("VALUE_PROPS_WEBHOOK", receiver.url)
         answer = build()
     assert receiver.requests == []

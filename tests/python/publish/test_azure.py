@@ -20,6 +20,7 @@ from support.harness import free_port
 
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.publish.bucket import Bucket, mirror
+from value_props.publish.bucket_lock import locked
 from value_props.publish.places import place_of
 
 # The account that every Azurite has, with its public key.
@@ -85,7 +86,7 @@ def test_azure_holds_raw_files_a_lock_and_an_out_path(lake: str, tmp_path: Path)
     assert entry.name == "prints.json"
     assert (tmp_path / "mirror" / "prints.json").read_bytes() == Path(__file__).read_bytes()
 
-    with Bucket(f"{lake}/twice").locked("first") as lock:
+    with locked(Bucket(f"{lake}/twice"), "first") as lock:
         lock.check()
         with pytest.raises(ValuePropsError, match="run first on") as refused:
             publish(tmp_path / "a", "twice", "1", lake)

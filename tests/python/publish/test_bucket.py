@@ -19,7 +19,9 @@ from support.s3_server import BUCKET, SECRET, S3Server
 
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.publish import bucket as module
-from value_props.publish.bucket import LOCK, Bucket, Entry, mirror
+from value_props.publish import bucket_lock
+from value_props.publish.bucket import Bucket, Entry, mirror
+from value_props.publish.bucket_lock import LOCK, locked
 
 
 @pytest.fixture
@@ -207,11 +209,14 @@ def test_an_upload_arrives_whole_in_parts(
 
 
 def test_one_run_at_a_time_holds_the_lock(lake: Bucket) -> None:
-    with lake.locked("first"):
-        with pytest.raises(ValuePropsError, match="run first on") as refused, lake.locked("second"):
+    with locked(lake, "first"):
+        with (
+            pytest.raises(ValuePropsError, match="run first on") as refused,
+            locked(lake, "second"),
+        ):
             pass
         assert refused.value.exit_code == ExitCode.LOCKED
-    with lake.locked("second"):
+    with locked(lake, "second"):
         assert json.loads(lake.read(LOCK))["run_id"] == "second"
     assert lake.entries() == {}
 
@@ -223,7 +228,7 @@ def test_of_many_who_want_it_one_gets_an_expired_lock(lake: Bucket) -> None:
 
     def run(name: str) -> None:
         try:
-            with lake.locked(name):
+            with locked(lake, name):
                 got.append(name)
                 time.sleep(1)
         except ValuePropsError as error:
@@ -240,8 +245,8 @@ def test_of_many_who_want_it_one_gets_an_expired_lock(lake: Bucket) -> None:
 def test_a_lock_is_renewed_and_one_that_was_taken_over_is_noticed(
     lake: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOCK_SECONDS", 0.6)
-    with lake.locked("mine") as lock:
+    monkeypatch.setattr(bucket_lock, "LOCK_SECONDS", 0.6)
+    with locked(lake, "mine") as lock:
         time.sleep(1.5)
         lock.check()
         assert json.loads(lake.read(LOCK))["expires_at"] > time.time()
@@ -262,10 +267,10 @@ def test_a_lock_whose_answers_are_lost_is_still_this_runs(
         return put(*arguments, **options)
 
     monkeypatch.setattr(obstore, "put", sent_again)
-    with lake.locked("mine") as lock:
+    with locked(lake, "mine") as lock:
         lock.check()
         lock.check()
-        with pytest.raises(ValuePropsError, match="run mine"), lake.locked("other"):
+        with pytest.raises(ValuePropsError, match="run mine"), locked(lake, "other"):
             pass
     assert LOCK not in lake.entries()
 
@@ -355,7 +360,7 @@ def test_a_folder_that_a_console_made_is_no_raw_file(listed: list[str], tmp_path
 def test_a_lock_on_google_names_the_version_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRIES", 0)
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "127.0.0.1:9")
-    over: Any = module._version_of({"e_tag": '"a"', "version": "1"})
+    over: Any = bucket_lock._version_of({"e_tag": '"a"', "version": "1"})
     # Without one nothing would be sent.
     with pytest.raises(BaseError, match=r"PUT http://127\.0\.0\.1:9/lake/"):
-        obstore.put(Bucket("gs://lake/x")._store, LOCK, b"", mode=over)
+        obstore.put(Bucket("gs://lake/x").store, LOCK, b"", mode=over)

@@ -19,6 +19,7 @@ from support.s3_server import BUCKET, S3Server, stop_in_an_upload
 
 from value_props.errors import ExitCode, ValuePropsError
 from value_props.publish import bucket as module
+from value_props.publish import bucket_lock
 from value_props.publish.bucket import Bucket
 from value_props.publish.out_path import MANIFEST, REPORT, RUNS_KEPT, OutPath
 
@@ -28,7 +29,7 @@ def _environment(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     # A run that was killed keeps the next one out for no longer than this.
-    monkeypatch.setattr(module, "LOCK_SECONDS", 0.3)
+    monkeypatch.setattr(bucket_lock, "LOCK_SECONDS", 0.3)
     monkeypatch.setattr(module, "RETRIES", 0)
 
 
@@ -121,7 +122,7 @@ def test_a_kill_at_any_request_shows_the_files_of_one_run(
 def test_what_is_not_heard_of_any_request_leaves_the_files_of_one_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    monkeypatch.setattr(module, "LOCK_SECONDS", 60)
+    monkeypatch.setattr(bucket_lock, "LOCK_SECONDS", 60)
     for wanted in count():
         prefix = f"unheard_{type(error).__name__}_{wanted}"
         publish(tmp_path / prefix / "a", prefix, "1")
@@ -133,7 +134,7 @@ def test_what_is_not_heard_of_any_request_leaves_the_files_of_one_run(
         shown = set(published(prefix).values())
         assert shown in ({"1"}, {"2"}), wanted
         with suppress(FileNotFoundError):
-            Bucket(f"{LAKE}/{prefix}").remove([module.LOCK])
+            Bucket(f"{LAKE}/{prefix}").remove([bucket_lock.LOCK])
         publish(tmp_path / prefix / "a", prefix, "3")
         assert set(published(prefix).values()) == {"3"}
         if is_over:
@@ -178,7 +179,7 @@ publish(Path(sys.argv[1]), "process", "2")
     assert set(published("process").values()) == {"1"}
     bucket = Bucket(f"s3://{BUCKET}/process")
     assert any(name.startswith("runs/2/") for name in bucket.entries())
-    bucket.write(module.LOCK, b'{"expires_at": 0}')
+    bucket.write(bucket_lock.LOCK, b'{"expires_at": 0}')
     publish(tmp_path / "a", "process", "3")
     assert set(published("process").values()) == {"3"}
     assert not any(name.startswith("runs/2/") for name in bucket.entries())

@@ -123,7 +123,7 @@ def test_a_second_run_is_told_who_holds_the_lock(out: Path) -> None:
             sys.executable,
             "-c",
             "import sys, time; from pathlib import Path\n"
-            "from value_props.publish.lock import exclusive\n"
+            "from value_props.publish.folder_lock import exclusive\n"
             "with exclusive(Path(sys.argv[1]), 'the-holder'):\n"
             "    print('held', flush=True); time.sleep(60)",
             str(out / ".lock"),

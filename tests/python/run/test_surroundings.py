@@ -245,7 +245,7 @@ def test_the_system_refuses_in_a_sentence(tmp_path: Path, monkeypatch: pytest.Mo
             raise PermissionError(13, "Permission denied", str(path))
         return system_open(path, *options)
 
-    monkeypatch.setattr("value_props.publish.lock.os.open", refused)
+    monkeypatch.setattr("value_props.publish.folder_lock.os.open", refused)
     answer = build(out, exit_code=2)
     assert f"Path {out / '.lock'}: permission denied: {out} belongs to the user " in answer.text
     assert "and this process runs as " in answer.text

@@ -19,7 +19,7 @@ from value_props.ingest import Inventory, Trust, ingest
 from value_props.ingest.find import SOURCES
 from value_props.ingest.keep import ParsedFiles
 from value_props.ingest.stage import SHARED
-from value_props.publish.lock import exclusive
+from value_props.publish.folder_lock import exclusive
 from value_props.spark.load import LIST, Loaded, Store, load
 
 Seen = dict[str, list[tuple[Any, ...]]]

@@ -19,7 +19,7 @@ import dbt.cli.main  # noqa: F401
 import pytest
 
 from value_props.cli import program as cli
-from value_props.publish import lock  # noqa: F401
+from value_props.publish import folder_lock  # noqa: F401
 from value_props.run import backfill, build, forget  # noqa: F401
 from value_props.spark import load  # noqa: F401
 

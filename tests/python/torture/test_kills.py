@@ -27,7 +27,8 @@ from support.harness import manifest_of, sha256, value_props
 from support.s3_server import BUCKET, S3Server
 
 from value_props.database import opened, parquet_rows
-from value_props.publish.bucket import LOCK, Bucket
+from value_props.publish.bucket import Bucket
+from value_props.publish.bucket_lock import LOCK
 from value_props.publish.places import CACHE, place_of
 
 PARTS = dose(1, 5)

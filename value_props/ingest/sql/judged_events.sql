@@ -59,9 +59,9 @@ judged as (
                 or contains(value_prop, chr(0))
                 then 'bad_type'
             when
-                event_date < date '2000-01-01'
-                or user_id is null or user_id < 1
-                or position is null or position < 0
+                not is_allowed_date(event_date)
+                or not coalesce(is_allowed_user(user_id), false)
+                or not coalesce(is_allowed_position(position), false)
                 then 'out_of_range'
         end as quarantine_reason
     from typed

@@ -48,9 +48,9 @@ judged as (
                 then 'bad_type'
             -- The limits hold for the number as it is written, before it is rounded.
             when
-                event_date < date '2000-01-01'
-                or user_id is null or user_id < 1
-                or amount is null or amount > 1000000000000
+                not is_allowed_date(event_date)
+                or not coalesce(is_allowed_user(user_id), false)
+                or not coalesce(is_allowed_amount(amount), false)
                 or regexp_matches(total_text, '^-.*[1-9]')
                 or regexp_full_match(total_text, '[+]?0*10{12}[.][0-9]*[1-9][0-9]*')
                 then 'out_of_range'

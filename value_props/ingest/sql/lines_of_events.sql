@@ -37,9 +37,9 @@ measured as (
     select
         *,
         coalesce(
-            event_date >= date '2000-01-01'
-            and user_id >= 1
-            and position >= 0
+            is_allowed_date(event_date)
+            and is_allowed_user(user_id)
+            and is_allowed_position(position)
             and is_iso_day(day_text, event_date)
             and reads_back(user_text, user_id)
             and reads_back(position_text, position)

@@ -38,9 +38,9 @@ measured as (
         *,
         coalesce(
             is_well_formed
-            and event_date >= date '2000-01-01'
-            and user_id >= 1
-            and amount between 0 and 1000000000000
+            and is_allowed_date(event_date)
+            and is_allowed_user(user_id)
+            and is_allowed_amount(amount)
             and is_iso_day(day_text, event_date)
             and reads_back(user_text, user_id)
             and reads_back(total_text, amount)

@@ -33,11 +33,11 @@ select
     case
         when
             is_iso_day(day_text, event_date)
-            and event_date >= date '2000-01-01'
+            and is_allowed_date(event_date)
             and reads_back(user_text, user_id)
-            and user_id >= 1
+            and is_allowed_user(user_id)
             and reads_back(position_text, position)
-            and position >= 0
+            and is_allowed_position(position)
             and is_plain_text(value_prop)
             then event_date
         else error('a line that is not plain')

@@ -37,11 +37,11 @@ select
     case
         when
             is_iso_day(day_text, event_date)
-            and event_date >= date '2000-01-01'
+            and is_allowed_date(event_date)
             and reads_back(user_text, user_id)
-            and user_id >= 1
+            and is_allowed_user(user_id)
             and reads_back(total_text, amount)
-            and amount between 0 and 1000000000000
+            and is_allowed_amount(amount)
             and value_prop >= '!'
             then event_date
         else error('a line that is not plain')

@@ -1,4 +1,23 @@
--- The rules of the data, as macros that the queries of this folder share.
+-- The rules of the data, as macros that the queries of this folder share. In which order
+-- they are asked, and which reason a row gets, is in judged_events.sql and
+-- judged_payments.sql.
+
+-- The limits of values; null of a null.
+create or replace macro is_allowed_date(event_date) as (
+    event_date >= date '2000-01-01'
+);
+
+create or replace macro is_allowed_user(user_id) as (
+    user_id >= 1
+);
+
+create or replace macro is_allowed_position(position) as (
+    position >= 0
+);
+
+create or replace macro is_allowed_amount(amount) as (
+    amount between 0 and 1000000000000
+);
 
 -- Empty, or nothing but spaces and tabs.
 create or replace macro is_blank(field) as (

@@ -1,6 +1,6 @@
 """The lock of a local out path: one run at a time. The system frees it when the process ends.
 
-The lock of a bucket is `Lock` in bucket.py. We do not use the library filelock: readers such as
+The lock of a bucket is in bucket_lock.py. We do not use the library filelock: readers such as
 `value-props history` must see whether the lock is held, but may lack write permission. filelock can
 only find out by taking the lock, and opens its file for writing.
 """
