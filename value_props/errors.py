@@ -26,8 +26,8 @@ class ValuePropsError(Exception):
     """An error that the user can fix.
 
     Args:
-        what: what is wrong: a sentence without full stop.
-        where: the file, parameter or table that is wrong.
+        what: what is wrong: a clause that follows "<where>: ", without full stop.
+        where: what the message is about: a file, a parameter, a bucket, DuckDB.
         remedy: what to do about it: a sentence without full stop.
         exit_code: exit code of the command.
         details: if several things are wrong, one or two sentences for each, without the last full

@@ -38,6 +38,7 @@ ordered as (
         report_prints.value_prop
 )
 
+-- The contract in _marts__models.yml sets the order of the columns.
 select
     cast({{ dbt_utils.generate_surrogate_key([
         'print_date', 'user_id', 'value_prop', 'position',

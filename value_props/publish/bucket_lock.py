@@ -85,7 +85,7 @@ class Lock:
         try:
             self._put(_version_of(found.meta))
         except PreconditionError as error:
-            raise self._held_by({"run_id": "of another process", "host": "?"}) from error
+            raise self._held_by({}) from error
         logger.warning("step=lock problem=the lock of run %s had expired", holder.get("run_id"))
         return None
 
@@ -153,9 +153,12 @@ class Lock:
 
     def _held_by(self, holder: Mapping[str, Any]) -> RefusedError:
         return RefusedError(
-            f"another run holds the lock: run {holder.get('run_id')} on {holder.get('host')}",
+            f"another run holds the lock: run {holder['run_id']} on {holder['host']}"
+            if {"run_id", "host"} <= holder.keys()
+            else "another run has just taken the lock",
             f"Bucket {self.bucket.address}",
-            f"Wait until it is over and run again; a run that died frees it in {LOCK_SECONDS} s",
+            "Wait until it is over and run again; the lock of a killed run expires in"
+            f" {LOCK_SECONDS} s",
             ExitCode.LOCKED,
         )
 

@@ -9,7 +9,8 @@ from value_props import database
 from value_props.errors import ExitCode, ValuePropsError, remedy_of
 from value_props.record.facts import NodeOutcome, Verdict
 
-# The quality tables give more detail than these singular tests, so their failures are left out.
+# Where a quality table already reports a problem, the failure of these tests is left out: the table
+# gives more detail.
 _REPORTED_BY_TABLES = {
     "assert_quarantine_rate_is_allowed",
     "assert_report_weeks_have_prints",
@@ -27,10 +28,10 @@ def judge(
         outcomes: the outcome of each node that dbt ran.
         work_database: the DuckDB file of the run.
         needs_lookbacks: if true, a lookback that begins before the data is a problem unless
-            allow_incomplete accepts it. Otherwise it is a warning.
+            allow_incomplete accepts it; if false, it is only a warning.
 
     Raises:
-        ValuePropsError: a model could not be built (exit code CANNOT_RUN).
+        ValuePropsError: a node could not be built (exit code CANNOT_RUN).
     """
     refuse_errors(outcomes)
     problems = [*_high_rates(work_database), *_missing(work_database, "error")]
@@ -51,7 +52,7 @@ def judge(
 
 
 def drift_warnings(path: Path, run_id: str) -> list[str]:
-    """Return a sentence for each drift check that warns. The history must be staged."""
+    """Return a sentence for each drift check that warns. Call history.stage first."""
     found = database.rows(
         path,
         "select message from quality.drift_checks where status = 'warn'"  # nosec B608
@@ -97,9 +98,9 @@ def _high_rates(path: Path) -> list[str]:
     return [
         f"Source {row['source_name']}: {row['rows_bad']:,} of {row['rows_read']:,} rows are"
         f" quarantined ({row['quarantine_rate']:.2%}, and"
-        f" {float(row['max_quarantine_rate']):.2%} is allowed): {row['reasons']}. They are in the"
-        " table quality.quarantined_rows, each with its file and line. Have the files corrected,"
-        " or raise --max-quarantine-rate"
+        f" {float(row['max_quarantine_rate']):.2%} is allowed): {row['reasons']}. The rows are in"
+        " the table quality.quarantined_rows, each with its file and line. Have the files"
+        " corrected, or raise --max-quarantine-rate"
         for row in database.rows(path, database.sql("run", "high_rates"))
     ]
 
@@ -129,9 +130,10 @@ def _missing(path: Path, severity: str) -> list[str]:
             )
         else:
             sentences.append(
-                f"{source}: no row from {_listed(days)} to the end of the report, which would look"
-                " as if nobody had clicked or paid. Have these days delivered, choose a week that"
-                f" has data, with {_FLAGS_OF_WEEK}, or accept it with --allow-incomplete"
+                f"{source}: no row from {_listed(days)} to the end of the report. If it were"
+                " published, these days would show no clicks or payments. Have these days"
+                f" delivered, choose a week that has data, with {_FLAGS_OF_WEEK}, or accept it with"
+                " --allow-incomplete"
             )
     return sentences
 
@@ -149,9 +151,8 @@ def _short_lookbacks(path: Path) -> list[str]:
         else "Have older files delivered, or shorten --lookback-weeks"
     )
     return [
-        "The lookback begins before the data does; days covered of"
-        f" {weeks[0]['days_in_lookback']}: {_listed(found)}. {remedy}, or accept it with"
-        " --allow-incomplete"
+        f"The data does not cover all {weeks[0]['days_in_lookback']} days of these lookbacks (days"
+        f" covered): {_listed(found)}. {remedy}, or accept it with --allow-incomplete"
     ]
 
 

@@ -150,7 +150,7 @@ def test_a_short_lookback_is_refused_and_the_published_weeks_stay(
         )
     assert refused.value.exit_code == ExitCode.GATE_FAILED
     [problem] = refused.value.details
-    assert "days covered of 14" in problem
+    assert "does not cover all 14 days of these lookbacks" in problem
     assert "2020-W45 (pays 1, prints 1, taps 1), 2020-W46 (pays 8, prints 8, taps 8)." in problem
     assert "--from 2020-11-16, or accept it with --allow-incomplete" in problem
     assert contents(out) == before
