@@ -14,11 +14,11 @@ from pathlib import Path
 class ExitCode(IntEnum):
     """Exit codes of `value-props`."""
 
-    PUBLISHED = 0
-    GATE_FAILED = 1
+    PUBLISHED = 0  # the command did what it was asked for
+    GATE_FAILED = 1  # the data failed the gate, or `verify` found a changed file
     CANNOT_RUN = 2
-    LOCKED = 3
-    NOT_PUBLISHED = 4
+    LOCKED = 3  # another run holds the lock
+    NOT_PUBLISHED = 4  # the run passed, but its files could not be published
 
 
 @dataclass
@@ -66,8 +66,8 @@ _NEEDS_RIGHTS = (errno.EACCES, errno.EPERM)
 def user_error_of(error: BaseException) -> ValuePropsError | None:
     """Return an error as a ValuePropsError; None for an unexpected error.
 
-    Users can fix what the operating system or DuckDB refuses, such as a full disk. So these errors
-    are expected everywhere.
+    Errors of the operating system or of DuckDB, such as a full disk, can occur anywhere, and the
+    user can usually fix them.
     """
     if isinstance(error, ValuePropsError):
         return error
@@ -84,7 +84,7 @@ def remedy_of(text: str) -> str:
     for number in _REMEDIES:
         if os.strerror(number).lower() in text.lower():
             return _REMEDIES[number]
-    return "Fix what it names, and run again; --debug shows more"
+    return "Fix the cause that the message names, and run again; --debug shows more"
 
 
 def owners_of(path: Path) -> str:
@@ -113,7 +113,7 @@ def refused_by_system(error: OSError) -> ValuePropsError:
         remedy = "Name a folder that can be written"
     elif error.errno in _NEEDS_RIGHTS and path:
         what = f"{what}: {owners_of(path)}"
-        remedy = "Run as its owner, or have the owner grant the right"
+        remedy = "Run as its owner, or have the owner give you permission"
     return ValuePropsError(
         what[:1].lower() + what[1:], f"Path {path}" if path else "The system", remedy
     )
@@ -138,7 +138,7 @@ def printable(text: str) -> str:
 
 
 def _escaped(char: str) -> str:
-    # Python represents a byte that it could not decode as such a surrogate.
+    # In Python, a byte of a file name that is not UTF-8 is a surrogate U+DC80 to U+DCFF.
     if "\udc80" <= char <= "\udcff":
         return f"\\x{ord(char) - 0xDC00:02x}"
     return char.encode("unicode_escape").decode("ascii")

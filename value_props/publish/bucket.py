@@ -32,7 +32,7 @@ PARALLEL = 4
 PART_BYTES = 8 << 20
 # Seconds to wait for a store that does not answer.
 TIMEOUT_SECONDS = 60
-# Retries of a request. Together they wait some seconds for a store that is busy or restarting.
+# Retries of a request. The waits before them double from FIRST_WAIT, within TIMEOUT_SECONDS.
 RETRIES = 6
 FIRST_WAIT = datetime.timedelta(seconds=0.5)
 UNFINISHED = ".part"
@@ -40,7 +40,7 @@ _ADDRESS = re.compile(r"(?P<scheme>s3|gs|az)://(?P<bucket>[^/?#@:\s]+)(?:/(?P<pr
 _STATUS = re.compile(r"Server returned non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>|\"code\":\s*\"?(\w+)")
 _INVALID_PATH = re.compile(r'Path "(.*?)"')
-# Without credentials, clients ask the metadata service of the cloud, at the same address in all.
+# Without credentials, clients ask the metadata service, which has this address in all clouds.
 _NO_CREDENTIALS = re.compile(r"169\.254\.\d|metadata\.google|Account must be specified")
 NO_BUCKET, NAME_A_BUCKET = "there is no such bucket", "Name a bucket that exists"
 Result = TypeVar("Result")
@@ -68,7 +68,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A prefix of a bucket.
+    """A prefix of a bucket, which this project calls a bucket for short.
 
     Args:
         address: such as s3://bucket/prefix.
@@ -78,7 +78,7 @@ class Bucket:
     """
 
     address: str
-    # Set once an ETag that looks like an MD5 turns out not to be one.
+    # Set if an ETag looks like an MD5 and is none, as in buckets with a key of the customer.
     _has_odd_etags: threading.Event = field(
         default_factory=threading.Event, repr=False, compare=False
     )
@@ -253,12 +253,12 @@ class Bucket:
         return ValuePropsError(what, f"Bucket {self.address}", remedy)
 
 
-def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[Entry]:
+def mirror(bucket: Bucket, is_wanted: Callable[[str], bool], folder: Path) -> list[Entry]:
     """Make a folder a copy of the wanted objects of a bucket. Only changed ones are downloaded.
 
     Args:
         bucket: the bucket to read. Objects in deeper folders are left out.
-        names: returns whether an object of that name is wanted.
+        is_wanted: returns whether to mirror the object of a name.
         folder: created if missing. Files that are not wanted or not in the bucket are removed.
 
     Returns:
@@ -268,7 +268,7 @@ def mirror(bucket: Bucket, names: Callable[[str], bool], folder: Path) -> list[E
         ValuePropsError: the store failed. The next call resumes the download.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {name: entry for name, entry in bucket.files().items() if names(name)}
+    wanted = {name: entry for name, entry in bucket.files().items() if is_wanted(name)}
     inventory = folder / ".etags.json"
     known: dict[str, str] = {}
     with suppress(OSError, ValueError):
@@ -316,7 +316,7 @@ def _draft_of(target: Path, entry: Entry) -> Path:
 def _is_whole(path: Path, etag: str) -> bool:
     """Return whether a file matches an ETag that is an MD5; true for any other ETag.
 
-    Multipart uploads have other ETags. Their size is checked instead.
+    Multipart uploads have other ETags. Bucket.fetch has checked the size.
     """
     match = re.fullmatch(r'"?([0-9a-f]{32})"?', etag)
     if not match:

@@ -147,7 +147,7 @@ class OutPath:
             raise ValuePropsError(
                 f"the folder cannot be written ({owners_of(self.root)})",
                 f"Out path {self.root}",
-                "Name a folder that can be written, or have its owner grant the right",
+                "Name a folder that can be written, or have its owner give you permission",
             )
         self.refuse_other_edition(edition_at(self.root))
         for name in (*self.edition.stable_names, "current"):

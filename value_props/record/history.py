@@ -1,4 +1,4 @@
-"""The history of all runs: a folder of Parquet files per run, loaded as the tables of `quality`.
+"""The history of all runs: a folder of Parquet files per run, loaded into the schema `quality`.
 
     out/quality/<run_id>/
       runs.parquet, test_results.parquet, …   one file per table of history_tables.py
@@ -64,7 +64,7 @@ def note_end(out: OutPath, ended: Ended) -> None:
 
 
 def _unsettled(out: OutPath) -> Record | None:
-    """Return what begun.json says of a run without a record; None without the file."""
+    """Return what begun.json says of the last run; None if there is no file, or a damaged one."""
     try:
         begun_text, _, ended_text = (out.work / BEGUN).read_bytes().partition(b"\n")
     except FileNotFoundError:
@@ -118,8 +118,8 @@ def commit(out: OutPath, run_id: str) -> None:
     move(out.work / RECORD, out.history / run_id)
 
 
-def is_recorded(out: OutPath, run_id: str) -> bool:
-    """Return whether a run is recorded. Commit its staged record, or remove its files, if not.
+def recover_record(out: OutPath, run_id: str) -> bool:
+    """Make sure that a run is recorded, or that its files are gone. Return whether it is recorded.
 
     A run becomes current only after its record is staged. So if the run is current, the staged
     record is complete and is committed. Otherwise the run was not published, and its files are
@@ -140,13 +140,13 @@ def has_record(out: OutPath, run_id: str) -> bool:
 
 
 def settle(out: OutPath) -> None:
-    """Record a run that ended without a record, and mark the runs that were rolled back.
+    """Record a run that was interrupted, and mark the runs that were rolled back.
 
-    The caller holds the lock and has not yet swept the work folder.
+    The caller holds the lock and has not yet cleared the work folder.
     """
     if unsettled := _unsettled(out):
         run_id = unsettled.begun.run_id
-        if not is_recorded(out, run_id):
+        if not recover_record(out, run_id):
             stage(out, unsettled)
             commit(out, run_id)
     rolled_back = _rolled_back(out)

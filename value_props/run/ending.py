@@ -1,4 +1,4 @@
-"""End a run: keep what a failed run leaves, write its report and metrics, and notify receivers."""
+"""End a run: write its report and metrics, and notify receivers. A failed run goes to last_run/."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from value_props.run.request import Run
 def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
     """Context manager that records a failed run and moves its work files to last_run/.
 
-    There the user can query the rows that failed the gate.
+    Its exports are deleted. Its database stays, so the user can query the rows that failed a test.
 
     Raises:
         ValuePropsError: whatever the block raised, if the user can fix it.
@@ -61,7 +61,7 @@ def _ended_by(error: BaseException) -> Ended:
 
 
 def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
-    if history.is_recorded(out, run.run_id):
+    if history.recover_record(out, run.run_id):
         return
     run.record.problems, run.report = _problems(run.record, error), None
     # Publishing may have moved the files away before it failed.
@@ -82,7 +82,7 @@ def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
 def stage_record(run: Run, out: OutPath) -> None:
     """Stage the record of the run and add its drift checks to the warnings."""
     history.stage(out, run.record, run.database)
-    # If publishing failed, this is the second call, and the warnings hold the drift already.
+    # After a failed publish this is the second call. Do not add the same drift again.
     drift = drift_warnings(run.database, run.run_id)
     warnings = run.record.warnings
     warnings.extend(text for text in drift if text not in warnings)
@@ -95,7 +95,7 @@ def _message_of(error: BaseException) -> str:
 
 
 def _problems(record: Record, error: BaseException) -> list[str]:
-    """List what is wrong without any raw data, because alerts send these sentences out."""
+    """List what is wrong, without rows or user ids, because alerts send these sentences out."""
     errors = [outcome for outcome in record.outcomes if outcome.status == "error"]
     if errors:
         return [
@@ -111,7 +111,7 @@ def _problems(record: Record, error: BaseException) -> list[str]:
 
 
 def write_report(run: Run, out: OutPath, path: Path | None) -> None:
-    """Write the report to the staged record, and report.html to the files of the run.
+    """Write report.json to the staged record, and report.html to the files of the run.
 
     Args:
         run: the ended run. Its record must be staged.
@@ -180,7 +180,7 @@ def notify(run: Run, out: OutPath, status_before: str | None) -> None:
     """Push metrics and send alerts about the ended run. Errors are only logged.
 
     Args:
-        run: the ended run. A refused run has no report and no problems, and is not reported.
+        run: the ended run. A refused run has no report and no problems, and nobody is notified.
         out: the out path of the run.
         status_before: the status of the run recorded before, or None without one.
     """

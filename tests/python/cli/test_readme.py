@@ -51,7 +51,7 @@ def test_both_readmes_name_the_same_commands_and_files() -> None:
         ("Training sets", "Conjuntos de entrenamiento"),
         ("Buckets", "Buckets"),
         ("On a schedule", "Cada lunes"),
-        ("Notifications", "Avisos"),
+        ("Notifications", "Notificaciones"),
         ("How fast", "Rendimiento"),
         ("In a container", "En un contenedor"),
         ("On Spark", "En Spark"),

@@ -109,11 +109,11 @@ def test_a_run_that_fails_before_the_switch_is_no_run_to_go_back_to(tmp_path: Pa
     with begin(out, "2"):
         stage(out, "2", Ended("published", 0, is_made_current=True))
         (out.runs / "2").mkdir()
-        assert not history.is_recorded(out, "2")
+        assert not history.recover_record(out, "2")
         stage(out, "2", Ended("failed", 4, "The disk is full"))
         history.commit(out, "2")
         # Asked twice, it is recorded once.
-        assert history.is_recorded(out, "2")
+        assert history.recover_record(out, "2")
     assert out.run_ids() == ["1"]
     assert statuses(out) == [("1", "published"), ("2", "failed")]
 

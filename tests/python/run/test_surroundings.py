@@ -249,7 +249,7 @@ def test_the_system_refuses_in_a_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     answer = build(out, exit_code=2)
     assert f"Path {out / '.lock'}: permission denied: {out} belongs to the user " in answer.text
     assert "and this process runs as " in answer.text
-    assert "Run as its owner, or have the owner grant the right." in answer.text
+    assert "Run as its owner, or have the owner give you permission." in answer.text
 
 
 @pytest.mark.parametrize(

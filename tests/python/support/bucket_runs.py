@@ -43,7 +43,7 @@ def publish(folder: Path, prefix: str, run_id: str, lake: str = LAKE) -> None:
             history.commit(remote.out, run_id)
         except (KeyboardInterrupt, ValuePropsError):
             # That of a failed run.
-            if not history.is_recorded(remote.out, run_id):
+            if not history.recover_record(remote.out, run_id):
                 history.commit(remote.out, run_id)
             raise
         remote.out.prune()
