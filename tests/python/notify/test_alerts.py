@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,11 @@ from support.http_receiver import (
     Receiver,
     never_ends_its_answer,
     never_ends_its_headers,
-    receiving,
     stays_silent,
     with_status,
 )
 from support.sample_report import RAW_MARK, RUN_ID, sample_report
 
-from value_props.logs import logger
 from value_props.notify import alerts
 from value_props.notify.alerts import Delivery, notify
 from value_props.notify.receivers import receiver_of
@@ -41,28 +39,6 @@ LIMIT_SECONDS = 4.0
 FAILED = sample_report("failed", problems=["Source pays: no print"])
 PASSED = sample_report("published")
 WARNED = sample_report("published", warnings=["Value prop a is not in the catalogue"])
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as found:
-        yield found
-
-
-@pytest.fixture
-def log(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> pytest.LogCaptureFixture:
-    """All that any logger of this process is told, of any level."""
-    monkeypatch.setattr(logger, "propagate", True)
-    caplog.set_level(logging.DEBUG)
-    caplog.set_level(logging.DEBUG, logger=logger.name)
-    return caplog
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.policy import default
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,6 @@ from support.mail_server import mail_server
 from support.sample_report import RAW_MARK, RUN_ID, sample_report
 
 from value_props.errors import ValuePropsError
-from value_props.logs import logger
 from value_props.notify import alerts
 from value_props.notify.alerts import Delivery, check_settings, notify
 
@@ -62,28 +61,6 @@ HOSTILE = (
 # What one or the other receiver would read as more than text.
 MARKUP = re.compile(r"@\w|@\*|<[\w!@/#]|\]\(|://|www\.\w|mailto:\w|&#|&lt;|#\*")
 FAILED = sample_report("failed", problems=["Source pays: no print"])
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as found:
-        yield found
-
-
-@pytest.fixture
-def log(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> pytest.LogCaptureFixture:
-    """All that any logger of this process is told, of any level."""
-    monkeypatch.setattr(logger, "propagate", True)
-    caplog.set_level(logging.DEBUG)
-    caplog.set_level(logging.DEBUG, logger=logger.name)
-    return caplog
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @pytest.fixture

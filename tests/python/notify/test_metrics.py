@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from support.http_receiver import (
     Receiver,
     never_ends_its_answer,
     never_ends_its_headers,
-    receiving,
     stays_silent,
     with_status,
 )
@@ -139,17 +138,11 @@ def test_promtool_has_nothing_to_say_of_the_text(report: dict[str, Any]) -> None
 def log(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> pytest.LogCaptureFixture:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    """What this project logs, and no library."""
     # A run of the command in this process may have left it off.
     monkeypatch.setattr(logger, "propagate", True)
     caplog.set_level(logging.DEBUG, logger.name)
     return caplog
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as found:
-        yield found
 
 
 def test_without_a_pushgateway_nothing_is_pushed(log: pytest.LogCaptureFixture) -> None:
