@@ -23,6 +23,7 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
 )
 from value_props_job import (
+    PARAMETERS,
     RETRIED,
     SCHEDULES,
     Failure,
@@ -30,6 +31,7 @@ from value_props_job import (
     arguments_of,
     cut_off,
     environment_of,
+    form_field,
     nodes_of,
     settings_of,
 )
@@ -39,7 +41,6 @@ CRON = SCHEDULES[SETTINGS.schedule]
 FINAL = Asset(name="value_props", uri=SETTINGS.final_parquet)
 # Lines below this name are part of the log of a task.
 logger = logging.getLogger("airflow.task.value_props")
-_DAY = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
 
 
 def _job() -> Job:
@@ -162,59 +163,22 @@ with DAG(
     max_active_runs=1,
     tags=["value-props"],
     params={
+        **{
+            name: Param(title=name, description=rule["meaning"], **form_field(rule))
+            for name, rule in PARAMETERS.items()
+        },
         "as_of_date": Param(
-            SETTINGS.as_of,
-            type="string",
-            pattern=_DAY,
             title="as_of_date",
-            description="Cut-off, YYYY-MM-DD: rows dated after it do not exist. Empty: of a"
-            " scheduled run the Sunday before it, else the latest day with a print.",
-        ),
-        "week_rule": Param(
-            "complete",
-            enum=["complete", "latest"],
-            description="The last week that is over at the cut-off, or the one that holds it.",
-        ),
-        "report_weeks": Param(
-            1,
-            type="integer",
-            minimum=1,
-            maximum=520,
-            description="How many consecutive weeks, ending with that one.",
-        ),
-        "lookback_weeks": Param(
-            3, type="integer", minimum=1, maximum=104, description="Length of the lookback."
-        ),
-        "lookback_anchor": Param(
-            "week",
-            enum=["week", "print"],
-            description="Look back from the Monday of the print's week, or from its own day.",
-        ),
-        "max_quarantine_rate": Param(
-            0.01,
-            type="number",
-            minimum=0,
-            maximum=1,
-            description="Highest share of quarantined rows that a source may have.",
-        ),
-        "allow_incomplete": Param(
-            False,
-            type="boolean",
-            description="Warn, and do not fail, where a day has no print or a source ends early.",
-        ),
-        "run_date": Param(
-            "",
-            type="string",
-            pattern=_DAY,
-            title="run_date",
-            description="The date of the run, YYYY-MM-DD, in UTC. Empty: today.",
+            description=f"{PARAMETERS['as_of_date']['meaning']} Of a scheduled run: the Sunday"
+            " before it.",
+            **{**form_field(PARAMETERS["as_of_date"]), "default": SETTINGS.as_of},
         ),
         "raw": Param(SETTINGS.raw, type="string", description="Where the raw files are."),
         "out": Param(SETTINGS.out, type="string", description="Where to publish."),
         "make_current": Param(
             False,
             type="boolean",
-            description="Publish a week older than the published one, too.",
+            description="Make the run current, even if the current one has a newer week.",
         ),
     },
 ):

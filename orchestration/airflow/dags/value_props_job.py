@@ -13,10 +13,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[3]
 SCHEDULES = {"weekly": "0 6 * * 1", "quick": "*/5 * * * *", "none": None}
-# Parameters of the DAG whose flag is not their name with dashes.
-FLAGS = {"as_of_date": "--as-of"}
+# What the command accepts, by name: kind or choices, limits, default, flag and meaning.
+PARAMETERS: dict[str, dict[str, Any]] = yaml.safe_load(
+    (ROOT / "dbt_project.yml").read_text(encoding="utf-8")
+)["vars"]["parameters"]
 # Late data may come, a lock is freed, a disk is cleared.
 RETRIED = (1, 3, 4)
 # The DAG tells of a failure once, after the last try; the job would tell of each try.
@@ -129,11 +133,31 @@ def cut_off(
     return asked
 
 
+def form_field(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """The default and the JSON Schema of a parameter, as the form of the DAG takes them.
+
+    Args:
+        rule: a value of PARAMETERS.
+    """
+    default = rule.get("default", "")
+    if "choices" in rule:
+        return {"default": default, "enum": rule["choices"]}
+    if rule["kind"] == "switch":
+        return {"default": default == "true", "type": "boolean"}
+    if rule["kind"] == "date":
+        pattern = "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
+        return {"default": default, "type": "string", "pattern": pattern}
+    limits = {"minimum": rule["from"], "maximum": rule["to"]}
+    if rule["kind"] == "integer":
+        return {"default": int(default), "type": "integer", **limits}
+    return {"default": float(default), "type": "number", **limits}
+
+
 def arguments_of(params: Mapping[str, Any]) -> list[str]:
     """The arguments of `value-props build`; each value shares its argument with its flag."""
     arguments = []
     for name, value in params.items():
-        flag = FLAGS.get(name, f"--{name.replace('_', '-')}")
+        flag = PARAMETERS.get(name, {}).get("flag", f"--{name.replace('_', '-')}")
         if value is True:
             arguments.append(flag)
         elif isinstance(value, float):
