@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 from collections import Counter
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
@@ -18,17 +17,17 @@ import duckdb
 import jsonschema
 import pytest
 from playwright.sync_api import Browser
-from support.browser import chromium, open_page
-from support.harness import ROOT, begun, folder_request
+from support.browser import open_page
+from support.harness import CLEAN, RUN_DATE, begun
 from support.http_receiver import receiving
 from support.reference import Parameters, compute
+from support.three_runs import Runs, report_of, request_of
 
 from value_props.errors import ValuePropsError
 from value_props.notify import metrics
 from value_props.publish.out_path import OutPath
 from value_props.record import history, report
 from value_props.record.facts import Ended, NodeOutcome, Record
-from value_props.record.page import write_page
 from value_props.record.shapes import (
     SAMPLE_LENGTH,
     SAMPLES_PER_REASON,
@@ -38,75 +37,9 @@ from value_props.record.shapes import (
 )
 from value_props.run import build as job
 from value_props.run import ending
-from value_props.run.request import Request, new_run
+from value_props.run.request import new_run
 
-FIXTURES = ROOT / "tests" / "fixtures"
-RUN_DATE = "2020-12-01"
-SCRIPT = "<script>alert(1)</script>"
-SECTIONS = ["rows", "days", "heat", "weeks", "drift", "features", "tests", "time", "made"]
 SCHEMA = schema()
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Three runs to one out path, and what each left.
-
-    Args:
-        out: where they went.
-        raw: the folder of the second and third run: bad rows, and a script as a value prop.
-        reports: of the clean, the accepted and the refused run.
-        accepted_page: of the second run.
-    """
-
-    out: OutPath
-    raw: Path
-    reports: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
-    accepted_page: Path
-
-    @property
-    def failed_page(self) -> Path:
-        return self.out.last_run / "report.html"
-
-
-def request_of(raw: Path, out: OutPath, **parameters: str) -> Request:
-    return folder_request(raw, out.root, run_date=RUN_DATE, **parameters)
-
-
-def report_of(out: OutPath, run_id: str) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(
-        (out.history / run_id / "report.json").read_text(encoding="utf-8")
-    )
-    return facts
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    folder = tmp_path_factory.mktemp("report")
-    out, raw = OutPath(folder / "out"), folder / "raw"
-    shutil.copytree(FIXTURES / "dirty", raw)
-    with (raw / "prints.json").open("a", encoding="utf-8") as prints:
-        for user in range(1, 31):
-            event = {"position": 0, "value_prop": SCRIPT}
-            row = {"day": "2020-11-24", "event_data": event, "user_id": user}
-            prints.write(json.dumps(row) + "\n")
-            prints.write(f'<img src="https://example.invalid/{user}" onerror="alert(2)">\n')
-            prints.write(f'{{"day":"2020-11-24","user_id":{user}}}{" " * 400}\n')
-    job.build(request_of(FIXTURES / "clean", out))
-    asked = request_of(raw, out, max_quarantine_rate="1")
-    # Other raw files than those that are published.
-    job.build(replace(asked, make_current=True))
-    accepted_page = folder / "accepted.html"
-    shutil.copyfile(out.root / "report.html", accepted_page)
-    with pytest.raises(ValuePropsError):
-        job.build(request_of(raw, out))
-    clean, accepted, refused = (report_of(out, path.name) for path in sorted(out.history.iterdir()))
-    return Runs(out, raw, (clean, accepted, refused), accepted_page)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Any:
-    with chromium() as running:
-        yield running
 
 
 def test_every_report_keeps_to_its_schema(runs: Runs) -> None:
@@ -205,7 +138,7 @@ def test_a_table_is_held_against_what_was_agreed(tmp_path: Path) -> None:
 
 def test_a_run_that_could_not_read_has_a_report_too(tmp_path: Path, browser: Browser) -> None:
     out, raw = OutPath(tmp_path / "out"), tmp_path / "raw"
-    shutil.copytree(FIXTURES / "clean", raw)
+    shutil.copytree(CLEAN, raw)
     (raw / "pays.csv").write_text("pay_date,total\n2020-11-01,1\n", encoding="utf-8")
     with pytest.raises(ValuePropsError) as stopped:
         job.build(request_of(raw, out))
@@ -241,84 +174,6 @@ def test_a_report_that_cannot_be_made_does_not_hide_why_a_run_failed(
     assert (out.last_run / "run.log").read_text(encoding="utf-8").count("no pencil") == 1
 
 
-@pytest.mark.parametrize(
-    ("width", "is_dark"), [(400, False), (1400, True)], ids=["narrow-light", "wide-dark"]
-)
-@pytest.mark.parametrize("which", ["published", "accepted", "failed"])
-def test_page_is_whole_accessible_and_asks_for_nothing(
-    runs: Runs, browser: Browser, which: str, width: int, is_dark: bool
-) -> None:
-    path = {
-        "published": runs.out.runs / runs.reports[0]["run"]["run_id"] / "report.html",
-        "accepted": runs.accepted_page,
-        "failed": runs.failed_page,
-    }[which]
-    opened = open_page(browser, path, width=width, is_dark=is_dark)
-    opened.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-    assert len(opened.requests) == 1
-    assert opened.messages == []
-    assert opened.overflow() == 0
-    assert opened.violations() == []
-    background = opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert background == ("rgb(17, 22, 28)" if is_dark else "rgb(255, 255, 255)")
-    sections = [heading.get_attribute("id") for heading in opened.page.locator("h2").all()]
-    findings = {"published": [], "accepted": ["warnings"], "failed": ["problems", "warnings"]}
-    assert sections == [*findings[which], *SECTIONS]
-    opened.page.context.close()
-
-
-def test_page_shows_raw_data_as_text(runs: Runs, browser: Browser) -> None:
-    for path in (runs.accepted_page, runs.failed_page):
-        text = path.read_text(encoding="utf-8")
-        assert SCRIPT not in text
-        assert not re.search(r"<(script|img|link|iframe|a)\b", text)
-        opened = open_page(browser, path)
-        opened.page.evaluate(
-            "document.querySelectorAll('details').forEach(each => each.open = true)"
-        )
-        shown = opened.page.inner_text("main")
-        assert SCRIPT in shown
-        assert 'onerror="alert(2)"' in shown
-        opened.page.context.close()
-
-
-def test_every_picture_has_words(runs: Runs, browser: Browser) -> None:
-    opened = open_page(browser, runs.accepted_page)
-    for picture in opened.page.locator("svg").all():
-        if picture.get_attribute("aria-hidden") == "true":
-            # Its numbers stand in the same row.
-            assert picture.locator("xpath=ancestor::tr").count() == 1
-        else:
-            assert picture.get_attribute("role") == "img"
-            assert re.search(r"\d", picture.get_attribute("aria-label") or "")
-    cells = opened.page.locator("table.grid td[title]")
-    assert cells.count() > 60
-    assert "failing rows" in (cells.first.get_attribute("title") or "")
-
-
-def test_page_is_the_same_for_the_same_run(runs: Runs, tmp_path: Path) -> None:
-    run_id = runs.reports[0]["run"]["run_id"]
-    folder = runs.out.runs / run_id
-    database = tmp_path / "value_props.duckdb"
-    shutil.copyfile(folder / "value_props.duckdb", database)
-    write_page(report_of(runs.out, run_id), database, tmp_path / "again.html")
-    assert (tmp_path / "again.html").read_bytes() == (folder / "report.html").read_bytes()
-
-
-def test_page_prints_on_paper(runs: Runs, browser: Browser, tmp_path: Path) -> None:
-    opened = open_page(browser, runs.accepted_page)
-    pdf = opened.page.pdf(format="A4", path=tmp_path / "page.pdf")
-    assert pdf.startswith(b"%PDF")
-    opened.page.emulate_media(media="print")
-    # An A4 page is 718 pixels wide between its margins.
-    opened.page.set_viewport_size({"width": 718, "height": 1000})
-    clipped = opened.page.evaluate(
-        "[...document.querySelectorAll('.scroll')].filter("
-        "each => getComputedStyle(each).overflowX !== 'visible').length"
-    )
-    assert clipped == 0
-
-
 def test_a_build_tells_of_its_failure_and_of_its_recovery(
     runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,8 +182,8 @@ def test_a_build_tells_of_its_failure_and_of_its_recovery(
         monkeypatch.setenv("VALUE_PROPS_WEBHOOK", receiver.url)
         with pytest.raises(ValuePropsError):
             job.build(request_of(runs.raw, out))
-        job.build(request_of(FIXTURES / "clean", out))
-        job.build(request_of(FIXTURES / "clean", out))
+        job.build(request_of(CLEAN, out))
+        job.build(request_of(CLEAN, out))
         failed, recovered = (json.loads(body) for *_, body in receiver.requests)
     assert (failed["event"], recovered["event"]) == ("failed", "recovered")
     assert failed["page"] == str(out.last_run / "report.html")
@@ -365,19 +220,6 @@ def test_a_rollback_changes_what_metrics_say_is_published(runs: Runs, tmp_path: 
     assert float(found["published_timestamp_seconds"]) == ended_at(runs.reports[0])
 
 
-def test_a_week_that_is_not_over_is_not_compared(tmp_path: Path, browser: Browser) -> None:
-    out = OutPath(tmp_path / "out")
-    options = {"as_of_date": "2020-11-25", "week_rule": "latest", "lookback_anchor": "print"}
-    job.build(request_of(FIXTURES / "clean", out, **options))
-    opened = open_page(browser, out.root / "report.html")
-    shown = opened.page.inner_text("section[aria-labelledby=weeks]")
-    assert "no changes" in shown
-    assert not set("▲▼") & set(shown)
-    label = opened.page.locator("svg.days").first.get_attribute("aria-label") or ""
-    assert "The report covers 2020-11-23 to 2020-11-25." in label
-    assert "The lookback begins on 2020-11-02 and ends on 2020-11-24." in label
-
-
 def test_half_a_report_is_none(runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object, path: Path) -> None:
         path.write_text("half", encoding="utf-8")
@@ -412,7 +254,7 @@ def test_an_interrupted_message_does_not_change_what_a_run_did(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(metrics, "push", interrupt)
-    published = job.build(request_of(FIXTURES / "clean", OutPath(tmp_path / "out")))
+    published = job.build(request_of(CLEAN, OutPath(tmp_path / "out")))
     assert published.is_current
 
 
