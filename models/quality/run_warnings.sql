@@ -20,8 +20,8 @@ unknown_value_props as (
         activity_days.value_prop as subject,
         sum(activity_days.prints + activity_days.taps + activity_days.payments)
             as row_count,
-        'Value prop ''' || activity_days.value_prop
-        || ''' is not in the catalogue seeds/value_props.csv' as message
+        'Value prop "' || activity_days.value_prop
+        || '" is not in the catalogue seeds/value_props.csv' as message
     from {{ ref('int_activity_days') }} as activity_days
     left join {{ ref('value_props') }} as catalogue
         on activity_days.value_prop = catalogue.value_prop

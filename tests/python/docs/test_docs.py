@@ -69,7 +69,7 @@ def test_every_argument_of_a_macro_is_described(pipeline: Pipeline) -> None:
         # A materialization takes none.
         if macro.package_name != "value_props" or macro.name.startswith("materialization_"):
             continue
-        signature = re.search(r"macro\s+\w+\((.*?)\)", macro.macro_sql)
+        signature = re.search(r"(?:macro|test)\s+\w+\((.*?)\)\s*-?%}", macro.macro_sql, re.S)
         assert signature, macro.name
         given = signature[1].split(",") if signature[1] else []
         names = [argument.partition("=")[0].strip() for argument in given]

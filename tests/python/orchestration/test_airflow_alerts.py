@@ -149,7 +149,7 @@ def test_a_command_that_hangs_is_left(
     script.write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
     script.chmod(0o755)
     monkeypatch.setattr(job, "_SECONDS_TO_TELL", 0.5)
-    alert.tell(context_of(None), settings(VALUE_PROPS_COMMAND=str(script)))
+    alert.tell(context_of(None), settings(VALUE_PROPS_COMMAND=shlex.quote(str(script))))
     assert "Nobody was told of the failure" in caplog.text
     assert "timed out" in caplog.text
 

@@ -192,7 +192,7 @@ def test_files_are_utf_8_in_any_locale(tmp_path: Path, latin_1: dict[str, str]) 
         assert any("贷款" in warning for warning in manifest["warnings"])
         assert "贷款" in (out / "report.html").read_text(encoding="utf-8")
         (out / "current" / "run.log").read_text(encoding="utf-8")
-        assert rb"\u202e' is not in the catalogue" in answer.stdout
+        assert rb'\u202e" is not in the catalogue' in answer.stdout
         assert run("verify", "--out", out, variables=variables).returncode == 0
         told = run("report", "--out", out, variables=variables)
         assert told.returncode == 0
