@@ -15,10 +15,13 @@ import signal
 import sys
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from value_props.notify.receivers import fault_of, receiver_of
+
+if TYPE_CHECKING:
+    from apprise import AppriseAsset
 
 
 @dataclass(frozen=True)
@@ -83,36 +86,11 @@ def _post(url: str, payload: dict[str, Any], seconds: float) -> str | None:
 
 def _notify(url: str, parcel: Parcel) -> tuple[str, str | None]:
     """Send the message by apprise; returns the scheme and why it was not taken."""
-    from apprise import (
-        Apprise,
-        AppriseAsset,
-        NotificationManager,
-        NotifyBase,
-        NotifyFormat,
-        OverflowMode,
-    )
+    from apprise import Apprise, NotificationManager, NotifyBase, NotifyFormat, OverflowMode
 
     # A message that a receiver refuses for its length would tell nothing.
     NotifyBase.overflow_mode = OverflowMode.TRUNCATE
-    # Nothing in a sentence is taken for more than text, and no file of this machine is read.
-    asset = AppriseAsset(
-        app_id="value-props",
-        app_desc="value-props",
-        app_url="",
-        image_path_mask=False,
-        image_url_mask="",
-        image_url_logo="",
-        interpret_emojis=False,
-        interpret_escapes=False,
-        allow_templates=False,
-        pem_autogen=False,
-        pgp_autogen=False,
-        storage_mode="memory",
-        http_redirects=False,
-        secure_logging=True,
-        # The process is ended in time.
-        service_timeout=0,
-    )
+    asset = _asset()
     service = Apprise.instantiate(url, asset=asset)
     if service is None:
         scheme = url.partition("://")[0].lower()
@@ -132,6 +110,30 @@ def _notify(url: str, parcel: Parcel) -> tuple[str, str | None]:
     # Of what apprise logs only this holds no secret.
     status = re.search(r"\berror=(\d{3})\b", " ".join(entry.message for entry in result.logs()))
     return service.schema, f"status {status[1]}" if status else "it was not told"
+
+
+def _asset() -> AppriseAsset:
+    """Settings of apprise: a sentence is text and nothing more, and no local file is read."""
+    from apprise import AppriseAsset
+
+    return AppriseAsset(
+        app_id="value-props",
+        app_desc="value-props",
+        app_url="",
+        image_path_mask=False,
+        image_url_mask="",
+        image_url_logo="",
+        interpret_emojis=False,
+        interpret_escapes=False,
+        allow_templates=False,
+        pem_autogen=False,
+        pgp_autogen=False,
+        storage_mode="memory",
+        http_redirects=False,
+        secure_logging=True,
+        # The process is ended in time.
+        service_timeout=0,
+    )
 
 
 if __name__ == "__main__":

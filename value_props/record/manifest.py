@@ -68,8 +68,13 @@ def write_manifest(
         "versions": _versions(begun),
         "git_commit": begun.git_commit,
     }
+    return _write(manifest, folder / MANIFEST)
+
+
+def _write(manifest: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Write a manifest, and return it as a reader of the file gets it."""
     text = json.dumps(manifest, indent=2, default=_as_json, ensure_ascii=False)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    path.write_text(text + "\n", encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
 
