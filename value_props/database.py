@@ -1,4 +1,4 @@
-"""What a run does with the DuckDB file besides dbt: carry over, read, export."""
+"""Open, read and export the DuckDB file of a run, and copy snapshots into it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import duckdb
 from value_props.logs import logger
 from value_props.resources import resolve
 
-# Files that clients older than DuckDB 2.0 can open; the same as in profiles.yml.
+# Clients older than DuckDB 2.0 can open files of this version. profiles.yml sets the same.
 CONFIG = {"storage_compatibility_version": "v1.5.0"}
 
 WINDOW_QUERY = "select * from intermediate.int_run_window"
@@ -25,21 +25,24 @@ MART = "marts.fct_prints"
 
 @contextmanager
 def opened(path: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to a run's own file, in UTC; closing it writes the file out.
+    """Context manager that opens a run's own file, with the time zone UTC.
 
-    Without a path it is one to an empty database in memory. It keeps to the bounds of the run
-    under way, see resources.py.
+    The connection obeys the limits of the current run (resources.py). Closing it writes all changes
+    to the file.
+
+    Args:
+        path: the DuckDB file, created if missing; None for an empty database in memory.
 
     Raises:
-        KeyboardInterrupt: a signal came while it ran a query, in the main thread.
+        KeyboardInterrupt: a signal arrived while the main thread ran a query.
     """
     connection = duckdb.connect(str(path or ":memory:"), config={**CONFIG, **resolve().settings()})
     try:
         connection.execute("set TimeZone = 'UTC'")
         yield connection
     except RuntimeError as error:
-        # What a handler of signals raises during a query DuckDB replaces by this, which would be
-        # taken for a failure of the run.
+        # If a signal handler raises an exception during a query, DuckDB replaces it with this
+        # error, which would look like a failure of the run.
         if str(error) == "Query interrupted":
             raise KeyboardInterrupt from error
         raise
@@ -49,27 +52,27 @@ def opened(path: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def loaded(path: Path) -> Iterator[None]:
-    """Keep a run's own file open: each opening within is of what is loaded, and takes no time."""
+    """Context manager that keeps a run's own file loaded, so that opening it inside is fast."""
     with opened(path):
         yield
 
 
 @cache
 def sql(room: str, name: str) -> str:
-    """The text of value_props/<room>/sql/<name>.sql."""
+    """Return the text of value_props/<room>/sql/<name>.sql."""
     return resources.files("value_props").joinpath(room, "sql", f"{name}.sql").read_text("utf-8")
 
 
 def parquet_rows(
     paths: Sequence[Path | str], *, is_by_name: bool = False, is_numbered: bool = False
 ) -> str:
-    """SQL that reads Parquet files, with every option that changes what is read.
+    """Return SQL that reads Parquet files. It sets every option that changes the result.
 
     Args:
-        paths: of the files; no character of them is a wildcard, and no folder `key=value` is a
-            column.
-        is_by_name: files may lack columns that others have.
-        is_numbered: with the column file_row_number.
+        paths: paths of the files, without wildcards: each character stands for itself. A folder
+            `key=value` does not become a column.
+        is_by_name: match columns by name; a file may lack columns that others have.
+        is_numbered: add the column file_row_number.
     """
     listed = ", ".join(literal(glob.escape(str(path))) for path in paths)
     return (
@@ -80,14 +83,14 @@ def parquet_rows(
 
 
 def carry_over_snapshots(published: Sequence[Path], database: Path) -> int:
-    """Copy the snapshot tables of the last published file into a new one.
+    """Copy the snapshot tables of the last published file into the file of a run.
 
     Args:
-        published: published files, the last first; the first that is there and whole is taken.
-        database: the file of the run, without snapshots yet.
+        published: published files, newest first. The first one that exists and can be read is used.
+        database: the file of the run, which has no snapshots yet.
 
     Returns:
-        How many tables came over.
+        The number of copied tables.
     """
     there = list(dict.fromkeys(path.resolve() for path in published if path.exists()))
     for path in there:
@@ -110,7 +113,7 @@ def _carry_over(published: Path, database: Path) -> int:
             try:
                 _attach(connection, published)
             except duckdb.Error:
-                # Somebody has the file open for writing; its bytes can be read all the same.
+                # Another process may have the file open for writing. A copy can be read.
                 shutil.copyfile(published, copy)
                 _attach(connection, copy)
             tables = connection.execute(
@@ -131,10 +134,10 @@ def _carry_over(published: Path, database: Path) -> int:
 
 
 def export(database: Path, folder: Path) -> None:
-    """Write final.csv and final.parquet, with the rows of the mart as they stand.
+    """Write the mart to final.csv and final.parquet in the order of its rows.
 
-    Their order is total (assert_prints_stand_in_order), and DuckDB keeps it and cuts row groups
-    by it, so the same rows give the same bytes with any number of threads.
+    That order is total (assert_prints_stand_in_order). DuckDB keeps it and forms row groups by it,
+    so the same rows give the same bytes with any number of threads.
     """
     csv_path = literal(folder / "final.csv")
     with opened(database) as connection:
@@ -146,13 +149,13 @@ def export(database: Path, folder: Path) -> None:
 
 
 def export_weeks(database: Path, pattern: Path) -> None:
-    """Write the mart as one Parquet file a week.
+    """Write the mart as one Parquet file per week.
 
-    Each holds the bytes that final.parquet has where the run has this week alone.
+    Each file has the same bytes as final.parquet of a run with only that week.
 
     Args:
-        database: that the run filled.
-        pattern: path of such a file, with `*` for the Monday of its week.
+        database: the file that the run filled.
+        pattern: path of the files, with `week=*` where `*` stands for the Monday of the week.
     """
     with opened(database) as connection:
         weeks = connection.execute(
@@ -161,7 +164,7 @@ def export_weeks(database: Path, pattern: Path) -> None:
         for (week,) in weeks:
             path = Path(str(pattern).replace("week=*", f"week={week}"))
             path.parent.mkdir(parents=True)
-            # Sorted again, since DuckDB cuts row groups alike of sorted rows only.
+            # Sort again, because DuckDB forms the same row groups only from sorted rows.
             connection.execute(
                 "create or replace temporary table mart_of_week as"  # nosec B608
                 f" from {MART} where week_start_date = {literal(week)}"
@@ -171,7 +174,7 @@ def export_weeks(database: Path, pattern: Path) -> None:
 
 
 def rows(database: Path, query: str) -> list[dict[str, Any]]:
-    """The rows of a query, each by column name; empty where a table is missing."""
+    """Return the rows of a query as dicts by column name; empty if a table is missing."""
     with opened(database) as connection:
         return rows_of(connection, query)
 
@@ -181,7 +184,7 @@ def rows_of(
     query: str,
     values: Sequence[object] | Mapping[str, object] = (),
 ) -> list[dict[str, Any]]:
-    """The same on a connection, with values for the parameters of the query."""
+    """Do the same as rows on an open connection, with values for the query's parameters."""
     try:
         result = connection.execute(query, values)
     except duckdb.CatalogException:
@@ -191,7 +194,7 @@ def rows_of(
 
 
 def literal(value: object) -> str:
-    """A value as a text of SQL, in its quotes."""
+    """Return a value as a quoted SQL string."""
     return "'" + str(value).replace("'", "''") + "'"
 
 

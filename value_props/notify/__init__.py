@@ -1,5 +1,5 @@
-"""Who is told of an ended run: chat, mail and webhooks, Prometheus, OpenLineage.
+"""Notify receivers of an ended run: chat, mail, webhooks, Prometheus and OpenLineage.
 
-In: the report of a run. Out: requests to what the environment names.
-Whatever a receiver does, the result of the run stands.
+In: the report of a run. Out: requests to the receivers that the environment names.
+A receiver that fails does not change the result of the run.
 """

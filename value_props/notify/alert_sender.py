@@ -1,9 +1,9 @@
-"""Send an alert to its receivers, by apprise or as a plain POST.
+"""Send an alert to its receivers, with Apprise or as a plain POST.
 
-Run as a module by alerts.py: reads a Parcel as JSON, and answers with a line of JSON for each
-receiver as soon as it is known: its index, the scheme of its URL (empty unless apprise knows
-it), and why it was not told, or null. It is a process of its own, so that it can be ended at the
-deadline whatever it waits for, and what the libraries log stays in here.
+alerts.py runs this module as a process, so that it can kill the process at the deadline and discard
+what the libraries log. The process reads a Parcel as JSON from stdin. For each receiver it writes a
+line of JSON to stdout as soon as the result is known: the receiver's index, the scheme of its URL
+(empty unless Apprise knows it), and why it was not notified, or null.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parcel:
-    """What to send, and to whom.
+    """A message and its receivers.
 
     Args:
-        receivers: a URL each, and the JSON object to post there; None for a URL of apprise.
-        title: of the message for apprise.
-        body: of that message, plain text; empty to look only whether apprise reads the URLs.
-        kind: of that message: failure, success or warning.
-        seconds: how long it may take.
+        receivers: pairs of a URL and the JSON object to post there, or None for an Apprise URL.
+        title: title of the message that Apprise sends.
+        body: plain text of that message. If it is empty, the Apprise URLs are only checked.
+        kind: Apprise type of that message: failure, success or warning.
+        seconds: timeout of each POST. The process ends itself one second after this time.
     """
 
     receivers: list[tuple[str, dict[str, Any] | None]]
@@ -44,11 +44,11 @@ class Parcel:
 
 
 def main() -> None:
-    """Send the parcel to all receivers at once; a silent one is left when the process ends."""
+    """Send the parcel to all receivers in parallel, one daemon thread each."""
     parcel = Parcel(**json.load(sys.stdin.buffer))
-    # Should the run that started this be killed, nobody else ends it.
+    # If the parent process is killed, only this timer ends the process.
     signal.setitimer(signal.ITIMER_REAL, parcel.seconds + 1)
-    # A library that prints would garble the answer.
+    # Libraries may print, and their output must not mix with the answers.
     answers, sys.stdout = sys.stdout, sys.stderr
     settled: queue.SimpleQueue[tuple[int, str, str | None]] = queue.SimpleQueue()
 
@@ -60,7 +60,7 @@ def main() -> None:
             else:
                 scheme, fault = _notify(url, parcel)
         except Exception as error:
-            # Its text may hold the URL.
+            # The text of the error may contain the URL, so fault_of leaves it out.
             fault = fault_of(error)
         settled.put((index, scheme, fault))
 
@@ -71,12 +71,12 @@ def main() -> None:
 
 
 def _post(url: str, payload: dict[str, Any], seconds: float) -> str | None:
-    """Post a JSON object; returns why it was not taken."""
+    """Post a JSON object. Return why the receiver refused it, or None."""
     import requests
 
     if not receiver_of(url):
         return "it is no http or https URL"
-    # The body of the answer is not read: it tells nothing and may never end.
+    # The body of the response is not read, because it is not needed and may never end.
     with requests.post(
         url, json=payload, timeout=seconds, allow_redirects=False, stream=True
     ) as answer:
@@ -85,19 +85,19 @@ def _post(url: str, payload: dict[str, Any], seconds: float) -> str | None:
 
 
 def _notify(url: str, parcel: Parcel) -> tuple[str, str | None]:
-    """Send the message by apprise; returns the scheme and why it was not taken."""
+    """Send the message with Apprise. Return the scheme, and why sending failed, or None."""
     from apprise import Apprise, NotificationManager, NotifyBase, NotifyFormat, OverflowMode
 
-    # A message that a receiver refuses for its length would tell nothing.
+    # A receiver may refuse a message that is too long, so Apprise cuts it.
     NotifyBase.overflow_mode = OverflowMode.TRUNCATE
     asset = _asset()
     service = Apprise.instantiate(url, asset=asset)
     if service is None:
         scheme = url.partition("://")[0].lower()
-        # What is no scheme may be a secret at a wrong place.
+        # An unknown scheme may be a misplaced secret, so it is not returned.
         return scheme if scheme in NotificationManager() else "", "it is no URL that apprise reads"
     if service.schema == "slack":
-        # Its API at an address of one's own, which a connection of Airflow may name.
+        # An Airflow connection may set another address of the Slack API.
         for address in parse_qs(urlsplit(url).query).get("base_url", ()):
             service.api_url = f"{address.rstrip('/')}/{{}}"
     if not parcel.body:
@@ -107,13 +107,13 @@ def _notify(url: str, parcel: Parcel) -> tuple[str, str | None]:
     )
     if result:
         return service.schema, None
-    # Of what apprise logs only this holds no secret.
+    # Only the status is read from the log of Apprise, because the rest may contain secrets.
     status = re.search(r"\berror=(\d{3})\b", " ".join(entry.message for entry in result.logs()))
     return service.schema, f"status {status[1]}" if status else "it was not told"
 
 
 def _asset() -> AppriseAsset:
-    """Settings of apprise: a sentence is text and nothing more, and no local file is read."""
+    """Return Apprise settings that send text unchanged and read no local file."""
     from apprise import AppriseAsset
 
     return AppriseAsset(
@@ -131,7 +131,7 @@ def _asset() -> AppriseAsset:
         storage_mode="memory",
         http_redirects=False,
         secure_logging=True,
-        # The process is ended in time.
+        # Apprise needs no timeout of its own, because the process is killed at the deadline.
         service_timeout=0,
     )
 

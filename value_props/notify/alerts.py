@@ -1,6 +1,6 @@
-"""Tell whoever is configured that a run failed, or that runs pass again: chat, mail, webhooks.
+"""Write the alerts for chat, mail and webhooks: a run failed, recovered or has warnings.
 
-What is told is made here; alert_sender.py sends it.
+alert_sender.py sends them.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ NOTIFY = "VALUE_PROPS_NOTIFY"
 SLACK_WEBHOOK = "VALUE_PROPS_SLACK_WEBHOOK"
 WEBHOOK = "VALUE_PROPS_WEBHOOK"
 NOTIFY_ON_WARN = "VALUE_PROPS_NOTIFY_ON_WARN"
-# All receivers together.
+# Seconds for all receivers together.
 LIMIT_SECONDS = 8.0
 SILENT = "no answer in time"
 FINDINGS_SHOWN = 3
 SENTENCE_LENGTH = 590
-# What Slack takes.
+# The limits of Slack, in characters.
 HEADER_LENGTH = 150
 SECTION_LENGTH = 3000
-# Escaping makes at most five characters of one.
+# Escaping turns one character into at most five.
 _LINE_LENGTH = SECTION_LENGTH // 5
 
 _EVENTS = {
@@ -42,9 +42,9 @@ _EVENTS = {
     "recovered": "passes again",
     "warned": "passed with warnings",
 }
-# What apprise calls them; receivers colour them so.
+# The message types of Apprise. Some receivers show them as colours.
 _KINDS = {"failed": "failure", "recovered": "success", "warned": "warning"}
-# Fields of an alert that the object of the plain webhook has only where they are given.
+# Fields that the JSON object for the plain webhook omits if they are empty.
 _ADDED = ("reason", "notes")
 _MEANINGS: dict[int, str] = {
     ExitCode.GATE_FAILED: "the data failed the gate",
@@ -52,28 +52,29 @@ _MEANINGS: dict[int, str] = {
     ExitCode.LOCKED: "another run holds the lock",
     ExitCode.NOT_PUBLISHED: "it passed but was not published",
 }
-# What begins a mention, a link, a tag or an entity for one or the other receiver.
+# Each match begins a mention, a link, a tag or an entity for at least one receiver.
 _MARKUP = re.compile(r"[@#~<&:\]](?=\S)|\bwww(?=\.)", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
 @dataclass(frozen=True)
 class Alert:
-    """What is told of a run: these fields are the JSON object that the plain webhook gets.
+    """The content of an alert. The plain webhook receives these fields as a JSON object.
 
     Args:
-        event: failed; recovered, where the run passed and the run before it did not; or warned.
-        run_id: of the run; None where a scheduler tells of a build that began none.
+        event: failed; recovered, if the run passed and the previous one did not; or warned.
+        run_id: id of the run; None if a scheduler reports a build that began no run.
         verdict: published or failed.
-        is_made_current: whether the stable names show the run.
-        first_day: of the report, ISO 8601; None where the run did not come that far.
-        last_day: of the report, ISO 8601; None as first_day.
-        findings: the first three problems of a failed run or warnings of a published one, a
-            sentence of at most 590 characters each.
-        more_findings: how many there are beside them.
-        page: path of the report page on the machine of the run; None where there is none.
-        reason: what the exit code says, where a scheduler told it. Else left out of the object.
-        notes: lines that a scheduler adds. Left out of the object where there are none.
+        is_made_current: whether the stable names point to the run.
+        first_day: first day of the report, ISO 8601; None if the run failed before it was known.
+        last_day: last day of the report, ISO 8601; None like first_day.
+        findings: up to three problems of a failed run, or warnings of a published one. Each is a
+            sentence of at most 590 characters.
+        more_findings: number of findings that are not listed.
+        page: path of the report page on the machine of the run; None if there is no page.
+        reason: meaning of the exit code, if a scheduler passed it. Otherwise the JSON object omits
+            the field.
+        notes: lines that a scheduler adds. The JSON object omits an empty list.
     """
 
     event: str
@@ -91,13 +92,13 @@ class Alert:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of one alert.
+    """The result of sending an alert to one receiver.
 
     Args:
         variable: the environment variable that names the receiver.
-        receiver: scheme, host and port of its URL, the rest of which is secret; empty for no URL.
-            Of an entry of VALUE_PROPS_NOTIFY its number, from 1, and its scheme.
-        fault: why it did not take the alert; None where it did.
+        receiver: scheme, host and port of the webhook's URL, because the rest is secret; empty if
+            the URL is not valid. For VALUE_PROPS_NOTIFY: number of the entry, from 1, and scheme.
+        fault: why the receiver did not accept the alert; None if it did.
     """
 
     variable: str
@@ -106,17 +107,17 @@ class Delivery:
 
 
 def check_settings(environ: Mapping[str, str] = os.environ) -> None:
-    """Refuse a variable that cannot be read, before a run begins.
+    """Check the variables before a run begins.
 
     Raises:
-        ValuePropsError: NOTIFY_ON_WARN is neither on nor off, or NOTIFY holds what is no URL of
-            apprise; it names the entry by its number and scheme, since the rest is secret.
+        ValuePropsError: NOTIFY_ON_WARN is neither on nor off, or an entry of NOTIFY is not an
+            Apprise URL. The error gives the entry's number and scheme, because the rest is secret.
     """
     switch_of(environ.get(NOTIFY_ON_WARN, ""), f"Environment variable {NOTIFY_ON_WARN}")
     urls = environ.get(NOTIFY, "").split()
     if not urls:
         return
-    # Where nothing is heard of an entry, nothing is known against it.
+    # An entry that was not checked in time is accepted, because no fault of it is known.
     refused = [
         f"Entry {number} of {len(urls)} ({scheme or 'no scheme that is known'}): {fault}"
         for number, (scheme, fault) in enumerate(_answers([(url, None) for url in urls]), 1)
@@ -138,29 +139,29 @@ def notify(
     status_before: str | None,
     environ: Mapping[str, str] = os.environ,
 ) -> list[Delivery]:
-    """Tell whoever is configured of an ended run, if there is something to tell.
+    """Send an alert about an ended run, if the run calls for one.
 
-    A failed run is told always, a published one where the run before it failed or was killed,
-    or where it has warnings and VALUE_PROPS_NOTIFY_ON_WARN is on. It returns within
-    LIMIT_SECONDS, whatever the receivers do; what goes wrong is logged and never raised.
+    A failed run always does. A published run does if the previous run failed or was killed, or if
+    it has warnings and VALUE_PROPS_NOTIFY_ON_WARN is on. The function returns within LIMIT_SECONDS,
+    even if receivers hang. It logs errors and raises none.
 
     Args:
-        report: of the run, as report.schema.json tells. Of a run without one, run.run_id,
-            run.status and problems are enough.
-        page: the report page, if there is one.
-        status_before: of the run recorded before: published, failed or killed; None for the
-            first run.
-        environ: holds VALUE_PROPS_NOTIFY, the URLs of apprise, and VALUE_PROPS_SLACK_WEBHOOK and
-            VALUE_PROPS_WEBHOOK, the URLs to post to.
+        report: report of the run, as in report.schema.json. If the run has no report: a mapping
+            with run.run_id, run.status and problems.
+        page: path of the report page; None if there is no page.
+        status_before: status of the previous recorded run: published, failed or killed; None for
+            the first run.
+        environ: environment variables. VALUE_PROPS_NOTIFY holds Apprise URLs;
+            VALUE_PROPS_SLACK_WEBHOOK and VALUE_PROPS_WEBHOOK hold URLs to post to.
 
     Returns:
-        A delivery for each receiver that was to be told.
+        A delivery for each receiver; empty if no alert was sent.
     """
     try:
         event = _event_of(report, status_before, environ)
         return _send(_alert_of(event, report, page), environ) if event else []
     except Exception as error:
-        # The run has ended and its result stands, so no fault of an alert may be raised.
+        # The run has ended, and a failed alert must not change its result.
         logger.warning("step=alert problem=%s", type(error).__name__)
         return []
 
@@ -172,12 +173,14 @@ def notify_of_failure(
     notes: Sequence[str],
     environ: Mapping[str, str] = os.environ,
 ) -> list[Delivery]:
-    """Tell whoever is configured that a build failed, for a scheduler that hid them from it.
+    """Send an alert about a failed build on behalf of a scheduler.
+
+    The scheduler hides the receivers from its builds, so the builds themselves send no alerts.
 
     Args:
-        report: as for notify; run.run_id is None where no run began.
-        page: the report page, if there is one.
-        exit_code: of the build, negative for the signal that killed it; None if unknown.
+        report: as for notify; run.run_id is None if no run began.
+        page: path of the report page; None if there is no page.
+        exit_code: exit code of the build, negative if a signal killed it; None if unknown.
         notes: lines to add to the message.
         environ: as for notify.
 
@@ -196,7 +199,7 @@ def notify_of_failure(
 def _event_of(
     report: Mapping[str, Any], status_before: str | None, environ: Mapping[str, str]
 ) -> str | None:
-    """What there is to tell of a run; None where it is nothing."""
+    """Return the event of an alert, or None if the run calls for no alert."""
     if report["run"]["status"] == "failed":
         return "failed"
     if status_before in ("failed", "killed"):
@@ -223,7 +226,7 @@ def _alert_of(event: str, report: Mapping[str, Any], page: Path | None) -> Alert
 
 
 def _send(alert: Alert, environ: Mapping[str, str]) -> list[Delivery]:
-    """Send the alert to each receiver that the environment names, and log what became of it."""
+    """Send the alert to each receiver that the environment names, and log the results."""
     payloads = {SLACK_WEBHOOK: _slack_message(alert), WEBHOOK: _json_object(alert)}
     webhooks = {name: url for name in payloads if (url := environ.get(name, "").strip())}
     urls = environ.get(NOTIFY, "").split()
@@ -236,7 +239,7 @@ def _send(alert: Alert, environ: Mapping[str, str]) -> list[Delivery]:
             *((url, None) for url in urls),
         ],
         title=_header(alert),
-        # Sentences quote names out of raw data: none of them may link, or call anybody.
+        # Findings quote names from raw data, which must not become links or mentions.
         body="\n".join([*map(_without_markup, findings), *facts]),
         kind=_KINDS[alert.event],
     )
@@ -261,14 +264,13 @@ def _answers(
     body: str = "",
     kind: str = "",
 ) -> list[tuple[str, str | None]]:
-    """What alert_sender.py says of each receiver within LIMIT_SECONDS.
+    """Run alert_sender.py for at most LIMIT_SECONDS, and return its answers.
 
-    Args:
-        receivers: see its Parcel, as title, body and kind.
+    The arguments are fields of its Parcel.
 
     Returns:
-        For each receiver the scheme of its URL, empty if apprise does not know it, and why it was
-        not told, or None.
+        For each receiver: the scheme of its URL (empty unless Apprise knows it), and why it was
+        not notified, or None.
     """
     parcel = {
         "receivers": receivers,
@@ -280,11 +282,11 @@ def _answers(
     try:
         told = subprocess.run(  # nosec B603
             [sys.executable, "-m", "value_props.notify.alert_sender"],
-            # Python looks for modules there, and not in the folder of the user.
+            # Python imports modules from the working directory, which must not be the user's.
             cwd=Path(__file__).parents[2],
             input=json.dumps(parcel).encode(),
             stdout=subprocess.PIPE,
-            # What libraries log may hold the URLs.
+            # Libraries may log the URLs, which are secret.
             stderr=subprocess.DEVNULL,
             timeout=LIMIT_SECONDS,
             check=False,
@@ -292,16 +294,16 @@ def _answers(
     except subprocess.TimeoutExpired as late:
         told = late.stdout or b""
     except OSError:
-        # It could not be started, which says nothing against a receiver.
+        # The process could not start. That is no fault of a receiver.
         told = b""
-    # A last line that is cut off has no end.
+    # The last line may be incomplete; it then lacks its line end.
     lines = [json.loads(line) for line in told.splitlines(keepends=True) if line.endswith(b"\n")]
     answers = {index: (scheme, fault) for index, scheme, fault in lines}
     return [answers.get(index, ("", SILENT)) for index in range(len(receivers))]
 
 
 def _json_object(alert: Alert) -> dict[str, Any]:
-    """The alert for the plain webhook."""
+    """Return the JSON object for the plain webhook."""
     fields = asdict(alert)
     return {name: fields[name] for name in fields if fields[name] or name not in _ADDED}
 
@@ -316,7 +318,7 @@ def _header(alert: Alert) -> str:
 
 
 def _lines(alert: Alert) -> tuple[list[str], list[str]]:
-    """The message below its header: what quotes raw data, and what this project says itself."""
+    """Return the lines below the header: findings, which quote raw data, and facts."""
     facts = [f"and {alert.more_findings} more"] if alert.more_findings else []
     is_kept_back = alert.verdict == "published" and not alert.is_made_current
     facts.append(
@@ -335,10 +337,10 @@ def _lines(alert: Alert) -> tuple[list[str], list[str]]:
 
 
 def _slack_message(alert: Alert) -> dict[str, Any]:
-    """The alert for Slack: blocks, and all of it as text for what shows no blocks."""
+    """Return the message for Slack: blocks, and the same as text for clients without blocks."""
     header = _header(alert)
     findings, facts = _lines(alert)
-    # Sentences quote names out of raw data: none of them may link, or call a channel.
+    # Findings quote names from raw data, which must not become links or mentions.
     lines = [html.escape(line, quote=False) for line in (*findings, *facts)]
     return {
         "text": "\n".join([header, *lines]),
@@ -353,10 +355,10 @@ def _slack_message(alert: Alert) -> dict[str, Any]:
 
 
 def _without_markup(text: str) -> str:
-    """The text, which no receiver reads as more than text; it looks the same."""
+    """Return a text that looks the same but that no receiver reads as markup."""
     return _MARKUP.sub(lambda found: found[0] + _ZERO_WIDTH_SPACE, text)
 
 
 def _shortened(text: str, length: int) -> str:
-    """The text in one line of at most so many characters, cut between words."""
+    """Return a text as one line of at most `length` characters, cut between words."""
     return textwrap.shorten(text, length, placeholder=" …")

@@ -1,7 +1,7 @@
-"""Tell OpenLineage of an ended dbt run, if somebody asked for it.
+"""Send the events of an ended dbt run to OpenLineage, if a receiver is configured.
 
-The events are made and sent by a process of its own, lineage_events.py: it can be stopped at
-the deadline wherever it is, and what the library does to the environment stays in there.
+A separate process, lineage_events.py, makes and sends the events. So it can be killed at the
+deadline, and changes that the library makes to its environment do not affect the run.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from value_props.errors import ValuePropsError
 from value_props.logs import logger
 from value_props.parameters import folder_of
 
-# A run waits ten seconds at most for a receiver that does not answer; two are for the rest.
+# A run may wait at most 10 seconds for a receiver. 2 of them are kept for all other work.
 DEADLINE_SECONDS = 8.0
 
 
 @dataclass(frozen=True)
 class DbtRun:
-    """What the events of an ended dbt run are made of.
+    """The facts of an ended dbt run from which its events are made.
 
     Args:
         project: folder of dbt_project.yml.
-        target_path: where dbt left manifest.json and run_results.json.
-        database: the DuckDB file that the run filled; need not exist.
-        published: path or address that readers know it by; names the datasets.
-        run_id: of the run.
-        started_at: UTC, ISO 8601.
+        target_path: folder of dbt's manifest.json and run_results.json.
+        database: path of the DuckDB file that the run filled; the file need not exist.
+        published: path or address at which readers find that file; it names the datasets.
+        run_id: id of the run in this project. The events carry it as a tag.
+        started_at: start of the run, UTC, ISO 8601.
         is_passed: whether the run passed the gate.
     """
 
@@ -46,7 +46,7 @@ class DbtRun:
 
 
 def is_configured(project: Path, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether there is a receiver, by the variables and files that the library reads."""
+    """Return whether the variables and files that the library reads name a receiver."""
     if environ.get("OPENLINEAGE_DISABLED", "").strip().lower() == "true":
         return False
     if environ.get("OPENLINEAGE_URL") or environ.get("OPENLINEAGE_CONFIG"):
@@ -57,14 +57,14 @@ def is_configured(project: Path, environ: Mapping[str, str] = os.environ) -> boo
 
 
 def emit(run: DbtRun, environ: Mapping[str, str] = os.environ) -> int:
-    """Send the events of a run; a failure is a warning in the log, and nothing else.
+    """Send the events of a run within 10 seconds. A failure is only logged as a warning.
 
     Args:
-        run: that ended, well or not.
-        environ: holds the OPENLINEAGE_ variables.
+        run: the ended run, passed or failed.
+        environ: environment variables, with those of OpenLineage (OPENLINEAGE_*).
 
     Returns:
-        How many events were sent: 0 where nothing is configured. Takes 10 seconds at most.
+        The number of events that were sent; 0 if no receiver is configured.
     """
     if not is_configured(Path(run.project), environ):
         return 0
@@ -77,7 +77,7 @@ def emit(run: DbtRun, environ: Mapping[str, str] = os.environ) -> int:
         answer = subprocess.run(  # nosec B603
             [sys.executable, "-m", "value_props.notify.lineage_events"],
             input=json.dumps(asdict(run)),
-            # Its errors may hold the address of the receiver, with credentials.
+            # Only stdout is read, because errors may quote the receiver's URL with credentials.
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=run.project,
@@ -103,7 +103,7 @@ def _has_file(folder: str) -> bool:
     try:
         return (folder_of(folder, "OpenLineage") / "openlineage.yml").is_file()
     except (OSError, ValuePropsError):
-        # No home folder, or that of another user.
+        # The home folder is unknown or not readable.
         return False
 
 

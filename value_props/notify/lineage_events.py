@@ -1,7 +1,7 @@
-"""Make the OpenLineage events of an ended dbt run, and send them.
+"""Make and send the OpenLineage events of an ended dbt run.
 
-Run as a module by lineage.py: reads a DbtRun as JSON, answers with one line of JSON, how many
-events were `sent` and the `problem` that stopped it, or null.
+lineage.py runs this module as a process. It reads a DbtRun as JSON from stdin and writes one line
+of JSON to stdout: `sent`, the number of sent events, and `problem`, why it stopped, or null.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from openlineage.dbt import dbt_run_event
 
 from value_props.notify.lineage import DEADLINE_SECONDS, DbtRun
 
-# The client would read the address of the repository off .git, and that may hold a token.
+# By default the client sends the URL of the repository from .git, which may contain a token.
 CLIENT_CONFIG = {"facets": {"source_code_location": {"disabled": True}}}
 RUN_FACETS = ("dbt_version", "processing_engine", "dbt_run")
 _ALL_OF_TABLE = re.compile(r'select \* from ("\w+"\."\w+"\."\w+")')
@@ -34,11 +34,7 @@ _ALL_OF_LAST = re.compile(r"select \* from (\w+)\s*$")
 
 
 class Processor(DbtLocalArtifactProcessor):  # type: ignore[misc]
-    """Reads dbt's artifacts, and the columns of the database that the run filled.
-
-    Args:
-        run: the ended run.
-    """
+    """Reads dbt's artifacts, and takes the columns from the database that the run filled."""
 
     def __init__(self, run: DbtRun) -> None:
         super().__init__(
@@ -47,7 +43,7 @@ class Processor(DbtLocalArtifactProcessor):  # type: ignore[misc]
             target_path=run.target_path,
             producer=PRODUCER,
             job_namespace=os.environ.get("OPENLINEAGE_NAMESPACE", "value-props"),
-            # An unknown status of one node leaves the events of the others.
+            # A node with an unknown status must not prevent the events of other nodes.
             skip_errors=True,
         )
         self._run = run
@@ -55,9 +51,9 @@ class Processor(DbtLocalArtifactProcessor):  # type: ignore[misc]
         self._columns_by_sql: dict[str, list[str]] = {}
 
     def get_dbt_metadata(self) -> tuple[Any, Any, Any, Any]:
-        """Manifest, run results, profile and catalog, as the library asks for them."""
+        """Return the manifest, run results, profile and catalog to the library."""
         manifest, run_results, profile, _ = super().get_dbt_metadata()
-        # The library takes a test that was skipped for one that failed.
+        # The library would report a skipped test as failed.
         run_results["results"] = [
             result for result in run_results["results"] if result["status"] != "skipped"
         ]
@@ -65,7 +61,7 @@ class Processor(DbtLocalArtifactProcessor):  # type: ignore[misc]
         tables = _tables(self._run.database)
         for unique_id, node in manifest["nodes"].items():
             if node.get("language") == "python":
-                # It would be sent as SQL.
+                # The library would send Python code as SQL.
                 node["compiled_code"] = None
             if columns := tables.get(node["relation_name"] or ""):
                 catalog["nodes"][unique_id] = {"columns": columns}
@@ -74,13 +70,16 @@ class Processor(DbtLocalArtifactProcessor):  # type: ignore[misc]
         return manifest, run_results, profile, catalog
 
     def extract_namespace(self, profile: dict[str, Any]) -> str:
-        """The published file: the one that a run fills lies in its work folder."""
+        """Return the namespace of the datasets.
+
+        It names the published file, because readers never see the one in the work folder.
+        """
         return f"duckdb://{self._run.published}"
 
     def get_column_lineage(self, namespace: str, compiled_sql: str) -> Any:
-        """The lineage of the columns that come from tables, or None."""
-        # The library's parser knows no table's columns, so a star would end the lineage at
-        # the CTE that imports it.
+        """Return the lineage of the columns that come from known tables, or None."""
+        # The library's parser does not know the columns of tables, so `select *` would end the
+        # lineage at the import CTE.
         sql = _ALL_OF_TABLE.sub(
             lambda found: _select(self._columns.get(found[1], []), found), compiled_sql
         )
@@ -100,7 +99,7 @@ class Processor(DbtLocalArtifactProcessor):  # type: ignore[misc]
 
 
 def make_events(run: DbtRun) -> Iterator[RunEvent]:
-    """The start of the run, the events of its models and tests, and its end."""
+    """Yield the start event of the run, the events of its models and tests, and its end event."""
     processor = Processor(run)
     caller = get_parent_run_metadata()
     run_uuid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"value-props:{run.run_id}"))
@@ -133,10 +132,11 @@ def make_events(run: DbtRun) -> Iterator[RunEvent]:
 
 
 def send(run: DbtRun) -> tuple[int, str | None]:
-    """Send the events of a run, up to the first that is refused.
+    """Send the events of a run. Stop at the first error.
 
     Returns:
-        How many were sent, and what stopped it, without any address or text of the receiver.
+        The number of sent events, and the error, or None. The error is only a type and a status,
+        because its text may quote the receiver.
     """
     sent = 0
     try:
@@ -154,7 +154,7 @@ def send(run: DbtRun) -> tuple[int, str | None]:
 
 
 def _is_of_run(run_results: str, run: DbtRun) -> bool:
-    """Whether dbt got as far as writing its results; else they are those of an older run."""
+    """Return whether this run wrote run_results.json. It may be missing or from an older run."""
     try:
         with Path(run_results).open(encoding="utf-8") as file:
             written_at = json.load(file)["metadata"]["generated_at"]
@@ -165,7 +165,7 @@ def _is_of_run(run_results: str, run: DbtRun) -> bool:
 
 
 def _tables(database: str) -> dict[str, dict[str, dict[str, str]]]:
-    """The columns of each table and view, in their order, by quoted name."""
+    """Return the columns of each table and view, in order, by the quoted name of the table."""
     query = """
         select database_name, schema_name, table_name, column_name, data_type
         from duckdb_columns() where not internal order by table_oid, column_index
@@ -183,7 +183,7 @@ def _select(columns: list[str], found: re.Match[str]) -> str:
 
 
 def main() -> None:
-    """Read the run from stdin, and answer on stdout."""
+    """Read the run from stdin, send its events, and write the answer to stdout."""
     sent, problem = send(DbtRun(**json.load(sys.stdin)))
     sys.stdout.write("\n" + json.dumps({"sent": sent, "problem": problem}) + "\n")
 

@@ -1,4 +1,4 @@
-"""Metrics of the last ended run, for Prometheus: as a file, or pushed to a Pushgateway."""
+"""Metrics of the last ended run for Prometheus, as a text and pushed to a Pushgateway."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ _DRIFT_STATUSES = ("pass", "warn", "unknown")
 
 
 def text_of(report: Mapping[str, Any], shown_before: Mapping[str, Any] | None) -> str:
-    """Tell the metrics of an ended run in the text format of Prometheus.
+    """Return the metrics of an ended run in the text format of Prometheus.
 
-    Labels are names of the project's own (steps, sources, reasons, statuses), never raw data.
+    Labels hold only names of this project (steps, sources, reasons, statuses), never raw data.
 
     Args:
-        report: of the run, after report.schema.json.
-        shown_before: the report of the run that the stable names showed before; None where
-            there was none. What is published is told of it, unless the run was made current.
+        report: report of the run, as in report.schema.json.
+        shown_before: report of the run that was current before; None if there was none. The
+            metrics of published data describe it, unless the ended run was made current.
 
     Returns:
-        One gauge for each fact, times in seconds since 1970 (UTC). A fact that is unknown is
-        left out.
+        One gauge for each fact. Times are seconds since 1970 (UTC). Unknown facts are left out.
     """
     registry = CollectorRegistry()
     _add_run(registry, report)
@@ -50,12 +49,12 @@ def text_of(report: Mapping[str, Any], shown_before: Mapping[str, Any] | None) -
 def push(text: str, environ: Mapping[str, str]) -> None:
     """Replace the metrics at the Pushgateway, if the environment names one.
 
-    It takes PUSH_SECONDS at most. A failure is a warning in the log, and nothing else.
+    It takes at most PUSH_SECONDS. A failure is only logged as a warning.
 
     Args:
-        text: the metrics, see text_of.
-        environ: VALUE_PROPS_PUSHGATEWAY is the URL of the Pushgateway, which may hold
-            credentials.
+        text: the metrics from text_of.
+        environ: environment variables. VALUE_PROPS_PUSHGATEWAY is the URL of the Pushgateway and
+            may contain credentials.
     """
     url = environ.get(PUSHGATEWAY)
     if not url:
@@ -70,13 +69,13 @@ def push(text: str, environ: Mapping[str, str]) -> None:
             answer.set_exception(error)
 
     receiver = receiver_of(url) or "unreadable"
-    # A timeout of requests begins anew with each byte, and none covers the look-up of the
-    # host. So the time is kept here, and a thread that hangs does not keep the process.
+    # The timeout of requests restarts with each byte and does not cover the DNS look-up. So the
+    # limit is applied here, and a daemon thread that hangs does not keep the process alive.
     threading.Thread(target=put, daemon=True).start()
     try:
         answer.result(PUSH_SECONDS)
     except Exception as error:
-        # The text of an error may quote the URL; only an HTTP status is told.
+        # The text of an error may quote the URL, so only the status or the type is logged.
         status = error.response.status_code if isinstance(error, requests.HTTPError) else None
         logger.warning(
             "step=push target=%s problem=the metrics were not pushed: %s",

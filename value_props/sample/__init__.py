@@ -1,4 +1,4 @@
-"""Sample data: raw files in the shape of the public case.
+"""Make up sample data: raw files with the structure of the public case.
 
-In: a scale and a seed. Out: prints, taps and pays, and a note that says they are made up.
+In: a scale and a seed. Out: prints, taps and pays, and a note that marks them as made up.
 """

@@ -1,12 +1,12 @@
-"""Write made-up raw data in the shape of the public case, at any size.
+"""Write made-up raw data with the structure of the public case, at any size.
 
-Nothing here comes from real users. The rows follow a small model of how the app is used, which
-DuckDB computes step by step (sql/, in the order of TABLES): users open the app, see a carousel
-of value props, tap some of them, and pay.
+No data comes from real users. A small model describes how people use the app: they open it, see a
+carousel of value props, tap some of them, and pay. DuckDB computes the model step by step (sql/, in
+the order of TABLES).
 
-A random number is a hash of the seed, of what the number is for and of the row's key, so it
-depends on no other row, no thread and no clock. DuckDB may change ``hash()`` in a later version,
-and with it the data behind a seed.
+A random number is a hash of the seed, the purpose of the number and the key of the row. So it does
+not depend on other rows, on threads or on the time. If a later version of DuckDB changes
+``hash()``, the same seed gives other data.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import duckdb
 from value_props.database import literal, sql
 from value_props.files import move, sha256_of
 
-# Beside the sample files: what was written, so that a run over them can say what it is.
+# A file beside the sample files with their hashes, so that a run can tell that it read a sample.
 NOTE = "sample.json"
 
 FIRST_DAY = date(2020, 11, 1)
@@ -32,7 +32,7 @@ LAST_DAY = date(2020, 11, 30)
 MIN_SCALE = 0.001
 MAX_SCALE = 100.0
 
-# What the public case holds, which is scale 1.
+# Users in the public case, and rows of its files. This is scale 1.
 USERS = 100_000
 PRINTS = 508_617
 TAPS = 50_859
@@ -40,19 +40,23 @@ PAYS = 756_483
 
 FILE_NAMES = {"prints": "prints.json", "taps": "taps.json", "pays": "pays.csv"}
 
-# The steps of the model, each of which may read those before it.
+# The steps of the model. Each step may read the tables of earlier steps.
 TABLES = ("value_props", "days", "carousels", "opens", "prints", "taps", "follow_up_payments")
 
-# Enough for any scale, because DuckDB spills what does not fit.
+# This is enough for any scale, because DuckDB spills to disk.
 MEMORY_LIMIT = "2GB"
 
 
 @dataclass(frozen=True)
 class SampleSummary:
-    """What `write_sample` wrote.
+    """The result of write_sample.
 
-    `paths` and `rows` are keyed by source (prints, taps, pays); `users` counts the users who
-    appear in the data; both days hold rows of every source.
+    Args:
+        paths: path of each file, by source (prints, taps, pays).
+        rows: number of rows, by source.
+        users: number of users who appear in the data.
+        first_day: first day of the data; every source has rows on it.
+        last_day: last day of the data; every source has rows on it.
     """
 
     paths: dict[str, Path]
@@ -71,14 +75,22 @@ def write_sample(
     threads: int | None = None,
     memory_limit: str = MEMORY_LIMIT,
 ) -> SampleSummary:
-    """Write prints.json, taps.json, pays.csv and a note to the folder `out`, made if missing.
+    """Write prints.json, taps.json, pays.csv and a note. No file appears before all are complete.
 
-    Rows and users grow linearly with `scale`; 1 is the size of the public case. The same
-    `scale` and `seed` give the same bytes, whatever the number of `threads` (default: all
-    cores) and the `memory_limit`, such as 2GB. The files appear whole or not at all.
+    The same scale and seed give the same bytes for any threads and memory_limit.
 
-    Raises ValueError if `scale` is not from 0.001 to 100, and FileExistsError if one of the
-    files is there and `overwrite` is false.
+    Args:
+        out: folder of the files, created if missing.
+        scale: size of the data, 0.001 to 100; 1 is the size of the public case. Rows and users
+            grow linearly with it.
+        seed: seed of the random numbers.
+        overwrite: replace existing files.
+        threads: threads of DuckDB; None for all cores.
+        memory_limit: memory of DuckDB, such as 2GB.
+
+    Raises:
+        ValueError: the scale is out of range.
+        FileExistsError: one of the files exists, and overwrite is false.
     """
     if not MIN_SCALE <= scale <= MAX_SCALE:
         raise ValueError(
@@ -90,7 +102,7 @@ def write_sample(
         raise FileExistsError(f"there are files already: {', '.join(present)}")
 
     out.mkdir(parents=True, exist_ok=True)
-    # Inside `out`, so that the renames stay on one file system.
+    # The drafts are inside `out`, so that they can be renamed within one file system.
     with tempfile.TemporaryDirectory(prefix=".sample-", dir=out) as scratch:
         drafts = {source: Path(scratch) / name for source, name in FILE_NAMES.items()}
         with _connect(Path(scratch), threads, memory_limit) as connection:
@@ -121,11 +133,11 @@ def _write_note(path: Path, scale: float, seed: int, files: Collection[Path]) ->
 
 
 def is_sample_data(note: bytes, sha256s: Collection[str]) -> bool:
-    """Whether a raw file is one that `write_sample` wrote.
+    """Return whether write_sample wrote at least one of the raw files.
 
     Args:
-        note: the file NOTE from beside the raw files.
-        sha256s: of what the raw files hold.
+        note: content of the file NOTE beside the raw files.
+        sha256s: SHA-256 of the content of each raw file.
     """
     try:
         written = set(json.loads(note)["sha256"].values())
@@ -138,7 +150,7 @@ def _connect(scratch: Path, threads: int | None, memory_limit: str) -> duckdb.Du
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory_limit,
         "temp_directory": str(scratch / "spill"),
-        # The COPY statements order their rows themselves.
+        # The queries of the COPY statements order their rows.
         "preserve_insertion_order": False,
     }
     if threads is not None:
@@ -147,7 +159,7 @@ def _connect(scratch: Path, threads: int | None, memory_limit: str) -> duckdb.Du
 
 
 def _make_tables(connection: duckdb.DuckDBPyConnection, scale: float, seed: int) -> None:
-    """Fill TABLES. The queries read the variables through the macros of the same name."""
+    """Create TABLES. The queries read the variables through the macros of macros.sql."""
     variables = {
         "seed": seed,
         "users": round(scale * USERS),
@@ -165,7 +177,7 @@ def _make_tables(connection: duckdb.DuckDBPyConnection, scale: float, seed: int)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, source: str, path: Path) -> int:
-    """Write one source to `path`; return its rows."""
+    """Write one source to a file. Return the number of rows."""
     if source == "pays":
         query, values, options = sql("sample", "pays_file"), {}, "format csv, header true"
     else:

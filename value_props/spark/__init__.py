@@ -1,4 +1,4 @@
-"""Rows for another engine: the parsed raw files, exported for dbt over Spark.
+"""Export the parsed raw files for dbt on Spark.
 
 In: raw files. Out: a store of Parquet files that Spark reads as sources.
 """

@@ -1,14 +1,15 @@
-"""Load a store: the parsed raw files, as another engine than DuckDB reads them.
+"""Load a store: Parquet files of the parsed raw files, which engines other than DuckDB can read.
 
     store/
-      raw_files.parquet               which files there are, one row a file; replaced last
-      prints/<file_key>.parquet       the valid rows of one, with file_key and line_number
-      row_counts/<file_key>.parquet   how many it has by day, value prop and judgement; likewise
-                                      rejected_lines/ and unusual_lines/, empty where it has none
-      .unfinished/                    of the load under way; swept by the next one
+      raw_files.parquet               the list: one row per raw file; replaced last
+      prints/<file_key>.parquet       valid rows of one raw file, with file_key and line_number;
+                                      the same for taps/ and pays/
+      row_counts/<file_key>.parquet   its row counts by day, value prop and quarantine reason
+      rejected_lines/, unusual_lines/ likewise; a file without such lines has no rows here
+      .unfinished/                    drafts of the current load; the next load removes them
 
-A file_key names the parser, the source and the content, so a file is never changed. Readers take
-the files that the list names and no others: until the list is replaced they see the old ones.
+A file_key names the parser version, the source and the content, so the content of a file does not
+change. Readers use only the files on the list. Until the list is replaced, they see the old files.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ _LIST_QUERY = """
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a load did.
+    """The result of a load.
 
     Args:
-        files: raw files that the store holds now.
-        written: of these, those that it did not hold before.
-        removed: raw files that it holds no more.
-        warnings: of the raw files, a sentence each.
+        files: number of raw files in the store after the load.
+        written: number of raw files that this load exported.
+        removed: number of raw files that it removed from the store.
+        warnings: warnings about the raw files, one sentence each.
     """
 
     files: int
@@ -64,25 +65,29 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Store:
-    """The folder of a store."""
+    """The folder of a store.
+
+    Args:
+        root: path of the folder.
+    """
 
     root: Path
 
     @property
     def unfinished(self) -> Path:
-        """Where files are written before they get their names; readers do not look there."""
+        """The folder for drafts of files. Readers ignore it."""
         return self.root / ".unfinished"
 
     @property
     def lock(self) -> Path:
-        """The lock file: runs of several out paths may load one store."""
+        """The lock file. It is needed because runs of several out paths may load one store."""
         return self.root / ".lock"
 
     def prepare(self) -> None:
-        """Make the folders.
+        """Create the folders.
 
         Raises:
-            ValuePropsError: they can't be made, or hold what no load wrote.
+            ValuePropsError: they cannot be created, or they contain a file that no load wrote.
         """
         try:
             for folder in self._folders():
@@ -102,11 +107,13 @@ class Store:
                 )
 
     def fill(self, inventory: Inventory, trust: Trust) -> Loaded:
-        """Export what was read of the raw files. Call it under the lock.
+        """Export the parsed raw files, and remove files that are not needed any more.
+
+        The caller holds the lock.
 
         Args:
-            inventory: of those that the store is to hold.
-            trust: under NOTHING files are written again that are there already.
+            inventory: the raw files that the store will contain.
+            trust: NOTHING also rewrites files that exist.
         """
         remove_tree(self.unfinished)
         self.unfinished.mkdir()
@@ -120,7 +127,7 @@ class Store:
             new = [path for path in exports if trust == Trust.NOTHING or not path.exists()]
             for path in new:
                 self._write(connection, exports[path], path)
-            # What the list names has to be on the disk before the list is.
+            # The files on the list must be on disk before the list itself.
             for folder in self._folders():
                 sync(folder)
             version = literal(parser_version())
@@ -133,7 +140,7 @@ class Store:
         return Loaded(len(inventory.files), _count_keys(new), _count_keys(old))
 
     def _exports(self, file: RawFile) -> dict[Path, str]:
-        """Which files the store holds of a raw file, and the query that each is made by."""
+        """Return the query for each file of the store that a raw file needs, by path."""
         source = file.found.source_name
         key = f"{parser_version()}_{source}_{file.facts.content_sha256}"
         queries = {source: rows_query(source, [file])} | {
@@ -150,7 +157,7 @@ class Store:
         return [self.root / name for name in (*SOURCES, *SHARED)]
 
     def _files(self) -> list[Path]:
-        """What readers find; they skip hidden files."""
+        """Return the files that readers see. They skip hidden files."""
         found = [path for folder in self._folders() for path in folder.iterdir()]
         return [path for path in found if not path.name.startswith(".")]
 
@@ -176,15 +183,16 @@ def _exporting(store: Store) -> Iterator[None]:
 
 
 def _count_keys(files: Sequence[Path]) -> int:
-    """How many raw files they are of."""
+    """Return the number of raw files to which the files of the store belong."""
     return len({path.name for path in files})
 
 
 def load(request: Request, store: Store) -> Loaded:
-    """Find and parse the raw files as a build does, and bring the store to their state.
+    """Find and parse the raw files as a build does, and update the store to match them.
 
     Raises:
-        ValuePropsError: the raw files or the store stop it; the store is as it was.
+        ValuePropsError: the raw files cannot be read, or the store cannot be written. Readers then
+            see a complete store.
     """
     out = OutPath(request.out_path, edition_at(request.out_path) or REPORT)
     out.prepare()

@@ -39,7 +39,7 @@ from value_props_job import (
 SETTINGS = settings_of(os.environ)
 CRON = SCHEDULES[SETTINGS.schedule]
 FINAL = Asset(name="value_props", uri=SETTINGS.final_parquet)
-# Lines below this name are part of the log of a task.
+# Airflow writes the lines of loggers below "airflow.task" to the log of the task.
 logger = logging.getLogger("airflow.task.value_props")
 
 
@@ -48,7 +48,7 @@ def _job() -> Job:
 
 
 class BuildOperator(BaseOperator):
-    """Runs `value-props build`; returns its run_id, out path and whether it became current."""
+    """Runs `value-props build`. Returns its run_id, its out path and whether it became current."""
 
     _job: Job | None = None
 
@@ -72,7 +72,8 @@ class BuildOperator(BaseOperator):
                 " Run `make build`, or set VALUE_PROPS_COMMAND."
             ) from error
         report = job.report(job.run_id, params["out"]) if job.run_id else {}
-        # Pushed, since the tasks of the models and tests read it of a failed build, too.
+        # Push the run_id here, because the tasks for models and tests also need it if the
+        # build failed.
         context["ti"].xcom_push("run_id", job.run_id)
         if exit_code:
             is_tried_again = exit_code in RETRIED or exit_code < 0
@@ -100,16 +101,16 @@ def _nodes(kind: str) -> list[dict[str, Any]]:
     return nodes_of(report, out)[kind]
 
 
-# Two tasks, since Airflow maps over the whole result of a task only.
+# These are two tasks, because Airflow can only map over the whole result of a task.
 @task(trigger_rule="all_done")
 def models() -> list[dict[str, Any]]:
-    """What became of each model in the last try, whatever became of the build."""
+    """Lists the result of each model in the last try, also if the build failed."""
     return _nodes("models")
 
 
 @task(trigger_rule="all_done")
 def tests() -> list[dict[str, Any]]:
-    """What became of each test in the last try, whatever became of the build."""
+    """Lists the result of each test in the last try, also if the build failed."""
     return _nodes("tests")
 
 
@@ -126,19 +127,19 @@ def _show(node: dict[str, Any]) -> None:
 
 @task(map_index_template="{{ node_name }}")
 def model(node: dict[str, Any]) -> None:
-    """Shows what became of one model, seed or snapshot."""
+    """Shows the result of one model, seed or snapshot."""
     _show(node)
 
 
 @task(map_index_template="{{ node_name }}")
 def test(node: dict[str, Any]) -> None:
-    """Shows what became of one test."""
+    """Shows the result of one test."""
     _show(node)
 
 
 @task(outlets=[FINAL])
 def final_parquet(built: dict[str, Any]) -> None:
-    """Updates the asset, where the run became what readers see."""
+    """Updates the asset, if the run became current."""
     context = get_current_context()
     if built["is_current"] is None:
         raise AirflowFailException(f"There is no report of run {built['run_id']}")

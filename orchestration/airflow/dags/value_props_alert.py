@@ -1,4 +1,4 @@
-"""Tell of a failed build by `value-props notify`, also where Airflow's connections name."""
+"""Send alerts about a failed build with `value-props notify`, also to Airflow's connections."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ logger = logging.getLogger("airflow.task.value_props")
 
 
 def tell(context: dict[str, Any], settings: Settings) -> None:
-    """Run `value-props notify` for a failed build; what goes wrong with it is only logged.
+    """Run `value-props notify` for a failed build. Errors of the command are only logged.
 
     Args:
-        context: of the failed task.
-        settings: of the DAG.
+        context: Airflow's context of the failed task.
+        settings: settings of the DAG.
     """
     ti = context["ti"]
     error = context.get("exception")
@@ -38,7 +38,7 @@ def tell(context: dict[str, Any], settings: Settings) -> None:
         ]
         job = Job(
             settings.command,
-            # The secrets of the URLs are for no list of processes, so no argument holds them.
+            # The URLs contain secrets. Arguments would show in process lists, variables do not.
             alert_environment_of(os.environ, urls),
             lambda line: logger.info("%s", line),
         )
@@ -46,12 +46,12 @@ def tell(context: dict[str, Any], settings: Settings) -> None:
     except (OSError, subprocess.TimeoutExpired) as fault:
         logger.error("Nobody was told of the failure: %s", fault)
     except Exception as fault:
-        # Its text may hold a URL.
+        # The text of the error may contain a URL, so only its type is logged.
         logger.error("Nobody was told of the failure: %s", type(fault).__name__)
 
 
 def slack_url(connection: Any) -> str:
-    """The URL of apprise for a Slack connection of Airflow: a token, and where to post."""
+    """Return the Apprise URL for a Slack connection of Airflow: its token and channel."""
     extra = connection.extra_dejson
     channel = quote(extra.get("channel") or CHANNEL, safe="")
     query = {"footer": "no"}
@@ -62,10 +62,10 @@ def slack_url(connection: Any) -> str:
 
 
 def mail_url(connection: Any, recipients: Sequence[str]) -> str:
-    """The URL of apprise for an SMTP connection of Airflow; empty where nobody is to get mail.
+    """Return the Apprise URL for an SMTP connection of Airflow; empty without recipients.
 
-    TLS is as in Airflow: from the start, or after STARTTLS where `disable_ssl` is set, or none
-    where `disable_tls` is set as well.
+    The connection uses TLS as in Airflow: from the start by default, after STARTTLS if
+    `disable_ssl` is set, and not at all if `disable_tls` is set too.
     """
     if not recipients:
         return ""
@@ -84,14 +84,14 @@ def mail_url(connection: Any, recipients: Sequence[str]) -> str:
 
 
 def _urls(receiver: str, name: str, url_of: Callable[[Any], str]) -> list[str]:
-    """The URL for a connection of Airflow, if there is one."""
-    # Here, so that what makes the URLs can be tested where there is no Airflow.
+    """Return the URL for a connection of Airflow; empty if there is none."""
+    # Import Airflow only here, so that the other functions can be tested without it.
     from airflow.sdk import Connection
 
     try:
         connection = Connection.get(name)
     except Exception:
-        # Each kind of store of connections raises its own error for one that is not there.
+        # Each secrets backend raises its own error for a missing connection.
         logger.info("%s: not told, there is no connection %s", receiver, name)
         return []
     url = url_of(connection)

@@ -1,4 +1,4 @@
-"""The command `value-props` as the DAG runs it: its arguments, environment, log and report."""
+"""Run the command `value-props` for the DAG: its arguments, environment, log and report."""
 
 from __future__ import annotations
 
@@ -17,35 +17,36 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEDULES = {"weekly": "0 6 * * 1", "quick": "*/5 * * * *", "none": None}
-# What the command accepts, by name: kind or choices, limits, default, flag and meaning.
+# Parameters of the command, by name: kind or choices, limits, default, flag and meaning.
 PARAMETERS: dict[str, dict[str, Any]] = yaml.safe_load(
     (ROOT / "dbt_project.yml").read_text(encoding="utf-8")
 )["vars"]["parameters"]
-# Late data may come, a lock is freed, a disk is cleared.
+# Exit codes worth a retry: late data may arrive, a lock may end, a disk may get space.
 RETRIED = (1, 3, 4)
-# The DAG tells of a failure once, after the last try; the job would tell of each try.
+# The job does not get these variables, because it would send an alert for each failed try. The
+# DAG sends one alert after the last try.
 _NOTIFY = "VALUE_PROPS_NOTIFY"
 _RECEIVERS = (_NOTIFY, "VALUE_PROPS_SLACK_WEBHOOK", "VALUE_PROPS_WEBHOOK")
 _START = re.compile(r"step=start run_id=(\S+)")
 _SECONDS_TO_END = 4
-# Of the command that reads a report, which may lie in a bucket, and tells of it.
+# Seconds for `value-props notify`, which may have to read the report from a bucket.
 _SECONDS_TO_TELL = 120
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment of Airflow says of the DAG.
+    """The settings of the DAG from the environment of Airflow.
 
     Args:
-        command: to run, with its first arguments.
+        command: the command `value-props`, possibly with first arguments.
         schedule: a key of SCHEDULES.
-        as_of: cut-off of scheduled and manual runs that name none, or empty.
-        raw: where the raw files are.
-        out: where to publish.
-        retries: of a failed build.
-        retry_delay: before the first of them; each next one waits twice as long.
-        timeout: of a build.
-        recipients: of mails.
+        as_of: default cut-off of scheduled and manual runs, YYYY-MM-DD; empty for none.
+        raw: path or address of the raw files.
+        out: path or address to publish to.
+        retries: number of retries of a failed build.
+        retry_delay: wait before the first retry. It doubles for each further retry.
+        timeout: longest time of one try of a build.
+        recipients: mail addresses that receive alerts; empty for no mail.
     """
 
     command: tuple[str, ...]
@@ -60,7 +61,7 @@ class Settings:
 
     @property
     def final_parquet(self) -> str:
-        """URI of the published mart; in a bucket a name, and manifest.json says where it is."""
+        """URI of the published mart. In a bucket it is only a name: manifest.json has the path."""
         out = self.out if "://" in self.out else (ROOT / self.out).as_uri()
         return f"{out.rstrip('/')}/final.parquet"
 
@@ -69,7 +70,7 @@ def settings_of(environ: Mapping[str, str]) -> Settings:
     """Read the settings.
 
     Raises:
-        ValueError: one is not allowed; Airflow shows it as the import error of the DAG.
+        ValueError: a setting is not valid. Airflow shows it as an import error of the DAG.
     """
     schedule = environ.get("VALUE_PROPS_SCHEDULE", "").strip() or "weekly"
     if schedule not in SCHEDULES:
@@ -111,17 +112,17 @@ def cut_off(
     conf: Mapping[str, Any],
     settings: Settings,
 ) -> str:
-    """The as_of_date of a run: empty leaves it to the job.
+    """Return the as_of_date of a run; empty if the job chooses it.
 
-    A scheduled run names the Sunday before it, so that data which is late is an error, where
-    the job itself would take the last week that is there.
+    A weekly or backfill run names the Sunday before it, so that late data is an error. Without a
+    date, the job would take the last week in the data.
 
     Args:
-        run_type: scheduled, backfill or manual.
-        logical_date: of the run; a manual one has none.
+        run_type: Airflow's type of the run: scheduled, backfill or manual.
+        logical_date: logical date of the run; None for a manual run without one.
         asked: the parameter as_of_date, which may be the default.
-        conf: what the run was given by hand.
-        settings: of the DAG.
+        conf: parameters that the user set for this run.
+        settings: settings of the DAG.
     """
     if conf.get("as_of_date"):
         return str(conf["as_of_date"])
@@ -134,7 +135,7 @@ def cut_off(
 
 
 def form_field(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """The default and the JSON Schema of a parameter, as the form of the DAG takes them.
+    """Return the default and the JSON Schema of a parameter for the form of the DAG.
 
     Args:
         rule: a value of PARAMETERS.
@@ -154,14 +155,14 @@ def form_field(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def arguments_of(params: Mapping[str, Any]) -> list[str]:
-    """The arguments of `value-props build`; each value shares its argument with its flag."""
+    """Return the arguments of `value-props build`, each written as flag=value or as a switch."""
     arguments = []
     for name, value in params.items():
         flag = PARAMETERS.get(name, {}).get("flag", f"--{name.replace('_', '-')}")
         if value is True:
             arguments.append(flag)
         elif isinstance(value, float):
-            # Never as 2e-05.
+            # Write all digits, never 2e-05.
             arguments.append(f"{flag}={Decimal(str(value)):f}")
         elif value is not False and value not in (None, ""):
             arguments.append(f"{flag}={value}")
@@ -169,17 +170,17 @@ def arguments_of(params: Mapping[str, Any]) -> list[str]:
 
 
 def environment_of(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the job: that of Airflow, without its secrets and the job's alerts."""
+    """Return Airflow's environment without the secrets in AIRFLOW* and without the receivers."""
     hidden = ("AIRFLOW", *_RECEIVERS)
     return {name: text for name, text in environ.items() if not name.startswith(hidden)}
 
 
 def alert_environment_of(environ: Mapping[str, str], urls: Sequence[str]) -> dict[str, str]:
-    """The environment of the command that tells of a failure: with its receivers.
+    """Return the environment of `value-props notify`, which includes the receivers.
 
     Args:
-        environ: of Airflow.
-        urls: of apprise, to be told beside those that the environment names.
+        environ: environment of Airflow.
+        urls: Apprise URLs to add to those in the environment.
     """
     receivers = {name: environ[name] for name in _RECEIVERS if name in environ}
     receivers[_NOTIFY] = " ".join([receivers.get(_NOTIFY, ""), *urls])
@@ -191,9 +192,9 @@ class Failure:
     """A build that failed.
 
     Args:
-        exit_code: of the command, negative for a signal; None where the command did not end.
-        run_id: that it gave itself; None where it began no run.
-        out: where it was to publish; empty leaves it to the command.
+        exit_code: exit code of the command, negative if a signal killed it; None if unknown.
+        run_id: id that the run chose; None if the command began no run.
+        out: path or address to publish to; empty for the default of the command.
     """
 
     exit_code: int | None = None
@@ -206,14 +207,14 @@ class Job:
     """A run of the command.
 
     Args:
-        command: with its first arguments.
-        environ: of the process.
-        log: is given each line of its output.
-        run_id: that it gave itself; None before it began.
+        command: the command, possibly with first arguments.
+        environ: environment of its process.
+        log: called with each line of its output.
+        run_id: id that the run chose; None before it began.
     """
 
     command: Sequence[str]
-    # It holds secrets.
+    # The repr leaves the environment out, because it contains secrets.
     environ: Mapping[str, str] = field(repr=False)
     log: Callable[[str], None]
     run_id: str | None = None
@@ -223,10 +224,10 @@ class Job:
         """Run `value-props build` to its end.
 
         Returns:
-            Its exit code; negative is the signal that killed it.
+            Its exit code, negative if a signal killed it.
 
         Raises:
-            OSError: there is no such command.
+            OSError: the command cannot be started.
         """
         self._process = subprocess.Popen(  # nosec B603
             [*self.command, "build", *arguments],
@@ -251,7 +252,7 @@ class Job:
             raise
 
     def stop(self) -> None:
-        """End the process, if it runs: what it published stays as it is."""
+        """End the process, if it runs. Published files stay as they are."""
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -262,7 +263,7 @@ class Job:
             process.kill()
 
     def report(self, run_id: str, out: str) -> dict[str, Any]:
-        """The facts of an ended run, as report.schema.json describes them; empty if unknown."""
+        """Return the report of an ended run, as in report.schema.json; empty if there is none."""
         answer = self._ended("report", run_id, f"--out={out}")
         if answer.returncode:
             self.log(answer.stderr.strip())
@@ -271,11 +272,15 @@ class Job:
         return found
 
     def notify(self, failure: Failure, lines: Sequence[str]) -> None:
-        """Tell the receivers in the environment that the build failed, and log what came of it.
+        """Send alerts about a failed build to the receivers in the environment. Log the result.
+
+        Args:
+            failure: the failed build.
+            lines: lines to add to the message.
 
         Raises:
-            OSError: there is no such command.
-            subprocess.TimeoutExpired: it did not end.
+            OSError: the command cannot be started.
+            subprocess.TimeoutExpired: the command took longer than _SECONDS_TO_TELL.
         """
         arguments = [f"--line={line}" for line in lines]
         if failure.exit_code is not None:
@@ -305,21 +310,21 @@ class Job:
 
 
 def nodes_of(report: Mapping[str, Any], out: str) -> dict[str, list[dict[str, Any]]]:
-    """What became of each node of dbt, to be shown as a task each.
+    """Return the result of each dbt node, for which the DAG shows one task each.
 
     Args:
-        report: of a run; may be empty.
-        out: where it published.
+        report: report of a run; may be empty.
+        out: path or address that the run published to.
 
     Returns:
-        models (with seeds and snapshots) and tests, in the order of the report: name, status,
-        and `lines` to log.
+        Lists under the keys models (with seeds and snapshots) and tests, in the order of the
+        report. Each entry has name, status and `lines` to log.
     """
     datasets = report.get("datasets", [])
     run = report.get("run", {})
     folder = "last_run" if run.get("status") == "failed" else f"runs/{run.get('run_id')}"
     database = f"{out.rstrip('/')}/{folder}/value_props.duckdb"
-    # A test of several tables stands below each of them.
+    # The report lists a test of several tables under each of them. Show it once.
     tests = {test["name"]: test for dataset in datasets for test in dataset["tests"]}
     return {
         "models": [

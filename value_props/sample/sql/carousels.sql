@@ -1,6 +1,6 @@
--- The carousels to choose from: four value props each, at positions 0 to 3. They ignore
--- taste, as an app without a ranking model would. 4,096 are enough: a user opens the app
--- at most 30 times.
+-- The carousels that an open of the app can show. Each has four value props, at positions
+-- 0 to 3. They ignore the user's taste, as an app without a ranking model does. 4,096 are
+-- enough, because a user opens the app at most 30 times.
 with
 
 orders as (

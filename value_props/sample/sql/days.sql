@@ -1,5 +1,5 @@
--- How many prints and taps each day gets, and how likely it is a day of payment. The
--- quotas come from running totals in whole numbers, so they add up to the rows wanted.
+-- The number of prints and taps of each day, and its weight for payments. The quotas are
+-- differences of running totals in whole numbers, so they add up to the wanted rows.
 with
 
 calendar as (

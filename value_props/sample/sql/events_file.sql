@@ -1,4 +1,4 @@
--- The lines of the prints file or the taps file in their order; $events names the table.
+-- The lines of the prints file or the taps file, in order. $events names the table.
 select
     days.day,
     { 'position': events.position, 'value_prop': value_props.value_prop } as event_data,

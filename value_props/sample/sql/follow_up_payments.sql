@@ -1,5 +1,4 @@
--- Payments that follow a tap, up to six days later. One that would be after the last day
--- is not made.
+-- Payments that follow a tap by up to six days. Payments after the last day are left out.
 with
 
 delayed as (

@@ -1,7 +1,7 @@
--- Chance, the size of the sample, and what is true of users and value props by nature.
+-- Random numbers, the size of the sample, and fixed traits of users and value props.
 
--- A uniform number in [0, 1). The two keys are mixed by xor before the hash: hash(a, b)
--- in one call would leave numbers of one row made for two purposes correlated.
+-- A uniform number in [0, 1). xor mixes purpose and key before the hash. With hash(a, b)
+-- instead, the numbers of a row for two purposes would be correlated.
 create macro chance(purpose, key) as (
     (
         hash(xor(hash(concat(getvariable('seed'), ' ', purpose)), cast(key as ubigint)))
@@ -16,8 +16,9 @@ create macro pays_wanted() as (cast(getvariable('pays') as bigint));
 create macro first_day() as (cast(getvariable('first_day') as date));
 create macro day_count() as (cast(getvariable('day_count') as bigint));
 
--- Users are ranked by activity, 0 the most active. The user_id does not tell the rank:
--- multiplying by a prime larger than any number of users permutes them.
+-- Users are ranked by activity; rank 0 is the most active. The user_id must not reveal
+-- the rank. So the ranks are permuted: each is multiplied by a prime larger than the
+-- number of users.
 create macro user_id_of(user_rank) as (
     cast(
         user_rank * 2654435761
@@ -25,19 +26,20 @@ create macro user_id_of(user_rank) as (
     ) % users() + 1
 );
 
--- Expected activity of a user relative to the mean, from 10.8 down to 0.26: a truncated
--- Zipf law, by which one user in ten makes two payments in five.
+-- The expected activity of a user relative to the mean, from 10.8 down to 0.26. It
+-- follows a truncated Zipf law: one user in ten makes about two payments in five.
 create macro activity_of(user_rank) as (
     40 / ((1 + 40 * (user_rank + 0.5) / users()) * ln(41))
 );
 
--- Its inverse: the user to whom the next event belongs.
+-- The inverse of activity_of: the rank of the user whom a roll in [0, 1) picks.
 create macro active_user(roll) as (
     least(cast(floor(users() * (pow(41, roll) - 1) / 40) as bigint), users() - 1)
 );
 
--- The value prop (see value_props.sql) that a roll in [0, 1) picks. The bounds are
--- running totals of the shares of favourites, and then of payments without taste.
+-- The value prop (value_props.sql) that a roll in [0, 1) picks. The bounds are running
+-- totals: in liked_prop of the shares of favourites, and in paid_prop of the shares of
+-- payments that ignore taste.
 create macro liked_prop(roll) as (
     case
         when roll < 0.20 then 0
@@ -62,7 +64,7 @@ create macro paid_prop(roll) as (
     end
 );
 
--- The taste of a user: one favourite and, for three users in five, a second one.
+-- The taste of a user: one favourite and, for 60 % of the users, a second one.
 create macro favourite_of(user_rank) as (
     liked_prop(chance('favourite', user_rank))
 );

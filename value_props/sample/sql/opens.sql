@@ -1,6 +1,7 @@
--- Which user opens the app on which day, and how many prints it shows: one to four. Each
--- day the users with the lowest scores open it, until its prints are used up. The filter
--- keeps about three times as many users as needed and spares sorting the others.
+-- Opens of the app by user and day, and the number of prints shown: one to four. Each day
+-- the users with the lowest scores open the app, until the print quota of the day is used
+-- up. The filter on the score keeps about three times as many users as needed, so that
+-- DuckDB need not sort the others.
 with
 
 candidates as (

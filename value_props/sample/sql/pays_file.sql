@@ -1,8 +1,8 @@
--- The lines of the payments file in their order: those that follow a tap, and others,
--- which go by taste and popularity. Every user makes at least one.
+-- The lines of the payments file, in order. Some payments follow a tap. The others depend
+-- on taste and popularity. Every user makes at least one payment.
 with
 
--- A day has as many tickets as its weight, and a payment draws one.
+-- Each day has as many tickets as its weight. A payment draws one ticket and so its day.
 pay_days as (
     select
         day_number,
@@ -53,7 +53,8 @@ payments as (
     from follow_up_payments
 ),
 
--- A Weibull law of shape 1.4, in cents. What passes the highest amount is reflected back.
+-- Amounts follow a Weibull distribution of shape 1.4, in cents. The last query reflects
+-- amounts above the highest one back below it.
 priced as (
     select
         payments.*,

@@ -1,4 +1,4 @@
--- The prints: the first positions of a carousel for each time that a user opens the app.
+-- Prints: each open of the app shows the first positions of a carousel.
 select
     opens.open_id,
     opens.user_rank,

@@ -1,5 +1,5 @@
--- Whether a print is tapped depends on position, value prop, taste and user. The lowest
--- scores of a day are tapped: twice the weight, twice the chance of a tap.
+-- The chance of a tap depends on position, value prop, taste and user. The prints with
+-- the lowest scores of a day are tapped. Twice the weight gives twice the chance.
 with
 
 scored as (

@@ -1,7 +1,7 @@
--- How the value props behave. `shown` and `clicked` multiply their place in the carousel
--- and their click-through rate; `amount` is the scale of their payments, of which the
--- mean is about nine tenths. How often one is a favourite, or is paid with, macros.sql
--- says by its number.
+-- The traits of each value prop. `shown` is its weight when places in a carousel are
+-- drawn. `clicked` multiplies its click-through rate. `amount` is the scale of its
+-- payments, whose mean is about 0.9 of it. The macros liked_prop and paid_prop set how
+-- often it is a favourite or is paid with. They use its number, `prop`.
 with
 
 props (prop, value_prop, shown, clicked, amount) as (
