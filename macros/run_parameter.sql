@@ -1,7 +1,7 @@
-{#- What is allowed stands in dbt_project.yml. -#}
+{#- Return a checked run parameter as text. dbt_project.yml has the allowed values. -#}
 {% macro run_parameter(name) %}
     {%- set rule = var('parameters')[name] -%}
-    {#- dbt would render, and so execute, what Jinja a var of the command line holds. -#}
+    {#- var() would execute Jinja in a var of the command line, so such a var is read as it is. -#}
     {%- set raw = (invocation_args_dict.vars or {}).get(name) -%}
     {%- set given = raw if '{' in (raw | string) else var(name, '') -%}
     {%- set text = (given if given is not none else '') | string -%}

@@ -1,6 +1,7 @@
-{#- Tables and views are made under their own names. dbt would make each under another name, and
-    rename it twice: but a run fills a fresh file, which nobody reads before it is whole. Over an
-    older one, such as data/dev.duckdb, what was there is replaced in the same transaction. -#}
+{#- Create tables and views under their final names. dbt would create each under another name and
+    rename it. A run needs no renaming, because it fills a new database file that nobody reads
+    until it is complete. In an existing file, such as data/dev.duckdb, the same transaction drops
+    the old relation. -#}
 {% materialization table, adapter='duckdb' %}
     {%- set relation = this.incorporate(type='table') -%}
     {{ build_in_place(relation, get_create_table_as_sql(false, relation, sql)) }}

@@ -1,7 +1,7 @@
-{#- `dbt source freshness` asks a source for its latest valid day, and compares it with the
-    cut-off of the last run instead of the clock: data that is as old as the report is fresh.
-    A source that ends before the last report day counts as loaded up to the week before, and
-    so is more than six days old whatever the weekday. -#}
+{#- `dbt source freshness` compares the latest valid day of a source with the cut-off of the last
+    run instead of the clock. So data that is as old as the report is fresh. A source that ends
+    before the last report day counts as loaded only until a week before that day. So it is more
+    than six days old on any weekday. -#}
 {% macro duckdb__collect_freshness(source, loaded_at_field, filter) %}
     {%- set run_window = adapter.get_relation(
         database=source.database, schema='intermediate', identifier='int_run_window'

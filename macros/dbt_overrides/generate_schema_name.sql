@@ -1,5 +1,5 @@
-{#- Schemas are named as the folders are (`marts`, `quality`), in every target: the
-    file is one run's own, so a prefix would only lengthen each query. -#}
+{#- Name schemas after the folders (`marts`, `quality`) in every target. Each run has its own
+    database file, so a prefix would only make queries longer. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ (custom_schema_name or target.schema) | trim }}
 {%- endmacro %}

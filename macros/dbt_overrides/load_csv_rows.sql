@@ -1,5 +1,4 @@
-{#- Load a seed: dbt-duckdb puts the path of its file into SQL as it is, and a path may hold a
-    quote or a wildcard. -#}
+{#- Load a seed. This escapes quotes and wildcards in the path of the file; dbt-duckdb does not. -#}
 {% macro duckdb__load_csv_rows(model, agate_table) %}
     {% set path = modules.re.sub('([*?\\[])', '[\\1]', adapter.get_seed_file_path(model)) %}
     {% set load %}

@@ -1,5 +1,5 @@
-{#- Spark's own file formats enforce no constraint, so those of a table are counted once
-    it is written. -#}
+{#- Spark's own file formats enforce no constraints. So count the rows that break them after
+    the table is written. -#}
 {% macro spark__persist_constraints(relation, model) %}
     {%- set rules = countable_constraints(model) if config.get('contract').enforced else [] -%}
     {%- if rules -%}
@@ -18,8 +18,8 @@
 {% endmacro %}
 
 
-{#- Every not null, check and key of a model: in words, and as the SQL that counts what
-    breaks it. A null passes a check, and no key. -#}
+{#- Return every not-null, check and primary-key constraint of a model: in words, and as the SQL
+    that counts the rows that break it. As in SQL, null passes a check but not a key. -#}
 {% macro countable_constraints(model) %}
     {%- set rules = [] -%}
     {%- set filled = [] -%}

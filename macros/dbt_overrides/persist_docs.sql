@@ -1,5 +1,5 @@
-{#- The descriptions of a relation and its columns, in one statement. A description of a column
-    that is not there stops the model; dbt would ask the database first, and only warn. -#}
+{#- Store the descriptions of a relation and its columns in one statement. The description of a
+    missing column stops the model. dbt would query the columns first, and only warn. -#}
 {% macro duckdb__persist_docs(relation, model, for_relation=true, for_columns=true) %}
     {%- set comments = [] -%}
     {%- if for_relation and config.persist_relation_docs() and model.description -%}

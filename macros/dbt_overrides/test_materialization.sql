@@ -1,5 +1,5 @@
-{#- A data test, whose rows are kept where it finds any: most tests find none, and a table for
-    each would cost more than the tests. -#}
+{#- Run a data test, and store its failures only if there are any. Most tests find none, and
+    creating a table for each would take longer than the tests. -#}
 {% materialization test, adapter='duckdb' %}
     {%- set kept = adapter.get_relation(database, schema, model.alias) -%}
     {%- if kept -%}

@@ -1,5 +1,5 @@
-{#- `2020-W53` of a Monday. The ISO year is that of the week's Thursday, and so is the
-    count of weeks. -#}
+{#- Return the label of the ISO week that starts on a Monday, such as `2020-W53`. The Thursday of
+    the week determines its ISO year and its number. -#}
 {% macro iso_week_label(week_start_date) -%}
     cast(extract(year from {{ week_start_date }} + 3) as string) || '-W'
     || lpad(

@@ -1,12 +1,12 @@
-{#- The hook on-run-start: the statement that reads the raw files which are new, and shows
-    all of them as the source `raw`. `value-props build` has done so before dbt starts, and
-    commands that build nothing read nothing; then there is no statement. -#}
+{#- The on-run-start hook. Return the statement that reads the new raw files and shows all raw
+    files as the source `raw`. Return nothing for `value-props build`, which reads them before it
+    starts dbt, and for commands that build nothing. -#}
 {% macro ingest_raw_files() %}
     {{ return(adapter.dispatch('ingest_raw_files')()) }}
 {% endmacro %}
 
 
-{#- The parsed files stay beside the database of plain dbt, whose views read them. -#}
+{#- Plain dbt keeps the parsed files beside its database, because the views there read them. -#}
 {% macro duckdb__ingest_raw_files() %}
     {%- if flags.WHICH in ['build', 'run', 'retry'] and target.name == 'dev' -%}
     select ingest_raw_files(

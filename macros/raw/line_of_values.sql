@@ -1,5 +1,5 @@
-{#- The line that an app writes for the values of a row. The text of any other line is kept
-    beside the row (raw.unusual_lines). -#}
+{#- Return SQL for the line that the app writes for the values of a row. If the raw line differs
+    from it, its text is in raw.unusual_lines. -#}
 {% macro line_of_values(source_name) -%}
     {%- set day = 'cast(event_date as ' ~ type_string() ~ ')' -%}
     {%- set user = 'cast(user_id as ' ~ type_string() ~ ')' -%}
@@ -14,8 +14,8 @@
 {%- endmacro %}
 
 
-{#- The latest day that a row may have. A clock in another time zone may be a day ahead of
-    the run. -#}
+{#- Return the latest valid day of a row: the day after the run date, because the clock of an app
+    in another time zone may be a day ahead. -#}
 {% macro latest_day() -%}
     (select run_date + 1 from {{ ref('run_parameters') }})
 {%- endmacro %}

@@ -1,4 +1,4 @@
-{#- A relation of the source `raw`, with the number of each row's file. -#}
+{#- Return a relation of the source `raw`. Its rows have the number of their file. -#}
 {% macro raw_rows(name) %}
     {{ return(adapter.dispatch('raw_rows')(name)) }}
 {% endmacro %}
@@ -9,7 +9,7 @@
 {%- endmacro %}
 
 
-{#- The list of the raw files of a run. -#}
+{#- Return the relation that lists the raw files of a run. -#}
 {% macro raw_file_list() %}
     {{ return(adapter.dispatch('raw_file_list')()) }}
 {% endmacro %}
@@ -20,8 +20,8 @@
 {%- endmacro %}
 
 
-{#- One row per key or column of a raw file that no rule knows: source_name, file_name,
-    field_name, row_count. -#}
+{#- Return a query for the JSON keys and CSV columns that no rule knows, one row per file and
+    field: source_name, file_name, field_name, row_count. -#}
 {% macro unknown_fields() %}
     {{ return(adapter.dispatch('unknown_fields')()) }}
 {% endmacro %}
@@ -36,7 +36,7 @@
 {% endmacro %}
 
 
-{#- What the file system says now of a file: its stamp, or an empty text where it is gone. -#}
+{#- Return SQL for the current stamp of a file (its size and times); empty if the file is gone. -#}
 {% macro current_stamp() %}
     {{ return(adapter.dispatch('current_stamp')()) }}
 {% endmacro %}

@@ -1,11 +1,11 @@
-{#- Where `value-props load` exports the parsed raw files to, and with them the list of
-    those that a run reads. Spark reads them from the driver and every worker. -#}
+{#- Return a path in the folder to which `value-props load` exports the parsed raw files, with the
+    list of those that a run reads. The driver and every worker of Spark read them there. -#}
 {% macro store_path(name) %}
     {{ return(env_var('VALUE_PROPS_STORE', 'data/store') ~ '/' ~ name) }}
 {% endmacro %}
 
 
-{#- The load has read them. -#}
+{#- Do nothing, because `value-props load` has already read the raw files. -#}
 {% macro spark__ingest_raw_files() %}{% endmacro %}
 
 
@@ -14,7 +14,7 @@
 {%- endmacro %}
 
 
-{#- What the list does not name is of another load. -#}
+{#- Read only files in the list. Other files in the folder belong to other loads. -#}
 {% macro spark__raw_rows(name) -%}
     -- depends_on: {{ source('raw', name) }}
     (
@@ -44,8 +44,8 @@
 {% endmacro %}
 
 
-{#- Spark opens no raw file, and may not see their folder: the load looked at each again
-    after it had parsed it, so what it wrote down is all that there is to say. -#}
+{#- Spark may not see the folder of the raw files. So return the stamp that `value-props load`
+    checked again after it had parsed the file. -#}
 {% macro spark__current_stamp() -%}
     stamp
 {%- endmacro %}

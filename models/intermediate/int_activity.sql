@@ -1,5 +1,5 @@
--- What users did, one row per print, tap or payment. It is not cut off: a lookback ends
--- before its print, and so before the cut-off.
+-- What users did: one row per print, tap or payment. Rows after the cut-off stay in,
+-- because a lookback ends before its print, and so before the cut-off.
 with
 
 views as (

@@ -1,4 +1,4 @@
--- Prints, taps and payments a day and value prop, whatever the cut-off.
+-- Numbers of prints, taps and payments per day and value prop, also after the cut-off.
 with
 
 valid_counts as (

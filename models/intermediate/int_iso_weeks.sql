@@ -1,5 +1,5 @@
--- The calendar: every ISO week from the first lookback or the first row, whichever is
--- earlier, to the week of the cut-off.
+-- The calendar: every ISO week up to the week of the cut-off. It starts with the first
+-- lookback or the first row, whichever is earlier.
 with
 
 run_window as (
@@ -10,7 +10,7 @@ first_day as (
     select min(activity_date) as first_date from {{ ref('int_activity_days') }}
 ),
 
--- Counted back from the cut-off: 4,096 weeks are 78 years.
+-- The weeks are counted back from the cut-off. 4,096 weeks are 78 years.
 weeks_back as (
     {{ dbt_utils.generate_series(upper_bound=4096) }}
 ),

@@ -1,5 +1,6 @@
--- Every print up to the cut-off, and whether it was clicked. Taps are unique by day,
--- user, value prop and position; grouping them says so, and a tap can't multiply a print.
+-- Every print up to the cut-off, and whether it was clicked. Taps are already unique by
+-- day, user, value prop and position. Grouping them makes sure that no tap multiplies a
+-- print.
 with
 
 run_window as (

@@ -1,12 +1,12 @@
--- What each user of the report weeks did with each value prop in each lookback; only
--- lookbacks with any activity.
+-- What each user of the report weeks did with each value prop in each lookback.
+-- Lookbacks without activity have no row.
 with
 
 report_prints as (
     select * from {{ ref('int_report_prints') }}
 ),
 
--- The days that any lookback reads: of a file without one of them no row is read.
+-- The range of days that all lookbacks together cover. DuckDB skips files outside it.
 span as (
     select
         min(lookback_start_date) as first_date,
@@ -14,7 +14,7 @@ span as (
     from report_prints
 ),
 
--- A number is grouped by in half the time that a text takes.
+-- Grouping by a number takes half as long as grouping by a text.
 numbered_value_props as (
     select
         report_prints.value_prop,

@@ -1,4 +1,5 @@
--- The seven days of each report week, and how many prints each has up to the cut-off.
+-- The seven days of each report week, and the number of prints on each up to the
+-- cut-off.
 with
 
 report_weeks as (

@@ -1,5 +1,5 @@
--- The prints of the report weeks, each with its lookback: from lookback_start_date up to,
--- and without, lookback_end_date.
+-- The prints of the report weeks, each with its lookback: from lookback_start_date to
+-- the day before lookback_end_date.
 with
 
 run_window as (

@@ -1,5 +1,5 @@
 -- One row: the parameters of the run and the dates that follow from them. The dates are
--- null where there is neither a cut-off nor a print.
+-- null if no cut-off is given and there is no print.
 with
 
 parameters as (

@@ -1,4 +1,4 @@
--- The days on which a source has valid rows, and how many, up to the cut-off.
+-- The days up to the cut-off on which a source has valid rows, and their number.
 with
 
 run_window as (

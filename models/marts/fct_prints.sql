@@ -10,8 +10,8 @@ prior_activity as (
     select * from {{ ref('int_prior_activity') }}
 ),
 
--- In the order of the exported files, which are written as the rows stand here. The rows
--- are sorted without their key, whose text is longer than all the rest.
+-- The export keeps the order of this table, so the rows are sorted here. The key is
+-- added after the sort, because its text is longer than all other columns together.
 ordered as (
     select
         report_prints.week_start_date,

@@ -1,5 +1,6 @@
--- What happened with each value prop in each week, up to the cut-off. Taps and prints are
--- unique by the same key, so a tap that clicked no print is an orphan.
+-- What happened with each value prop in each week, up to the cut-off. Taps and prints
+-- have the same key, so each tap clicks at most one print. A tap without a print is an
+-- orphan.
 with
 
 run_window as (

@@ -1,5 +1,5 @@
--- What is missing in the report weeks, one row a finding. An error keeps the run from
--- being published; allow_incomplete turns those about days and early ends into warnings.
+-- What is missing in the report weeks: one row per finding. A run with an error is not
+-- published. allow_incomplete turns findings about days and early ends into warnings.
 with
 
 run_window as (

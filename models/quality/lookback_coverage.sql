@@ -1,5 +1,5 @@
--- How much of each report week's lookback the data covers, per source. A lookback that
--- begins before the source does counts too little.
+-- How much of each report week's lookback the data covers, per source. If a lookback
+-- begins before the source does, its counts are too low.
 with
 
 run_window as (

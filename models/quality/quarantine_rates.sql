@@ -1,5 +1,5 @@
--- The share of each source's rows that is quarantined. A redelivered row is no bad row,
--- and does not count.
+-- The share of each source's rows that is quarantined. Redelivered rows are not bad
+-- rows, so they do not count as quarantined.
 with
 
 limits as (

@@ -1,4 +1,4 @@
--- Every line that was not taken, with the first rule that it broke.
+-- Every rejected line, with the first rule that it broke.
 with
 
 raw_files as (

@@ -1,4 +1,5 @@
--- Per source and file: every row that Python counted in the file was kept or quarantined.
+-- Per source and file: the rows that Python counted, and those kept and quarantined.
+-- They must add up.
 with
 
 run_window as (

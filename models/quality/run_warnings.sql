@@ -1,5 +1,5 @@
--- What a run warns of, one row a warning. Rows with the same message are one warning to
--- readers, with the sum of their rows.
+-- The warnings of a run: one row per warning. Readers see rows with the same message as
+-- one warning, with the sum of their row counts.
 with
 
 empty_files as (
@@ -35,7 +35,7 @@ orphan_taps as (
         'taps' as source_name,
         iso_week || ' ' || value_prop as subject,
         orphan_taps as row_count,
-        -- One for each week and value prop would be too many to read.
+        -- A message for each week and value prop would be too many to read.
         'Taps have no print, see `from quality.run_warnings`' as message
     from {{ ref('fct_value_prop_weeks') }}
     where orphan_taps > 0

@@ -1,5 +1,5 @@
--- Keys and columns of the raw files that no rule knows. They are tolerated; that they
--- came is worth knowing.
+-- Keys and columns of the raw files that no rule knows. They do not stop a run, but
+-- readers should know of them.
 with
 
 unknown_fields as (

@@ -1,7 +1,7 @@
--- The valid rows of each file by itself: redeliveries across files are among them. The
--- date of the run is no part of a parsed file, so days that are too late are left out
--- here. They are joined away, since a planner that compares with a subquery expects a
--- tenth of the rows.
+-- The valid prints of each file, including redeliveries across files. Parsed files do
+-- not depend on the run date, so this model removes days that are too late. It uses a
+-- join, because for a comparison with a subquery the planner expects only a tenth of
+-- the rows.
 select
     prints.file_number,
     prints.line_number,

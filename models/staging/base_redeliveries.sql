@@ -1,5 +1,5 @@
--- Prints and taps that an earlier file holds already. Within a file each event is valid
--- once, and only files that share a day can share an event.
+-- Prints and taps that an earlier file already contains. Within a file each event is
+-- valid only once. Across files, only files that share a day can share an event.
 with
 
 events as (

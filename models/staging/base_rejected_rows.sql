@@ -1,6 +1,6 @@
--- Every line that is not taken, with the first rule that it broke: what was rejected
--- when its file was read, what is too late for this run, and what an earlier file holds
--- already.
+-- Every rejected line, with the first rule that it broke. These are the lines that were
+-- rejected when their file was read, rows too late for this run, and rows that an
+-- earlier file already contains.
 with
 
 rejected as (
@@ -8,7 +8,7 @@ rejected as (
         source_name,
         file_number,
         line_number,
-        -- Only lines that repeat an event have a day here.
+        -- Among rejected lines, only repeated events have an event_date.
         case
             when event_date > {{ latest_day() }} then 'out_of_range'
             else quarantine_reason

@@ -1,3 +1,3 @@
--- The raw files as they were found, hashed and counted, one row a file.
+-- The raw files of the run, with their hashes and counts: one row per file.
 select *
 from {{ raw_file_list() }}

@@ -1,6 +1,6 @@
 -- noqa: disable=LT05
--- Every parameter of the run as it was given or defaulted, checked and typed. The dates
--- that follow from them are in int_run_window.
+-- Every parameter of the run, given or default, checked and typed. int_run_window has
+-- the dates that follow from them.
 {% set given = {} %}
 {% for name in var('parameters') %}
     {% do given.update({name: run_parameter(name)}) %}

@@ -1,5 +1,6 @@
--- How many rows of each file, day and value prop were kept, and how many not, and why.
--- What needs no single row is computed from these, so it costs no more as history grows.
+-- Number of rows of each file, day and value prop, by quarantine reason; null for kept
+-- rows. Models that need no single rows read these counts, so they stay fast as history
+-- grows.
 with
 
 counts_by_file as (

@@ -1,7 +1,7 @@
-"""From raw files to parsed rows: find, fingerprint, read, keep.
+"""Turn raw files into parsed rows: find, fingerprint, read and keep them.
 
-In comes a folder of raw files. Out go Parquet files, one set for each content, and an inventory
-of which raw file has which content. `stage.py` shows both to dbt as its sources.
+In: a folder of raw files. Out: a set of Parquet files for each content, and an inventory that
+says which raw file has which content. stage.py shows both to dbt as its sources.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ def ingest(
     trust: Trust = Trust.STAMPS,
     stop: Event | None = None,
 ) -> Inventory:
-    """Read every raw file that is new or changed, and keep what was read.
+    """Read every raw file that is new or changed, and keep its parsed rows.
 
     Args:
         raw_path: folder with the raw files.
-        parsed_files: what earlier runs kept, and where this one keeps.
-        trust: in what earlier runs left.
+        parsed_files: results of earlier runs. This run adds its own.
+        trust: how far to trust those results.
         stop: another thread sets it to end the reading.
 
     Raises:
-        ValuePropsError: a file that must stop the run; the first in the order of files.
+        ValuePropsError: a raw file stops the run. If several do, the error names the first in
+            the order of files.
     """
     read_at = time.time_ns()
     found = find_raw_files(raw_path)
@@ -60,7 +61,7 @@ def ingest(
 def _refuse_equal_contents(files: list[RawFile]) -> None:
     seen: dict[tuple[str, str], Path] = {}
     for file in files:
-        # Two empty files double nothing.
+        # Two files without rows are harmless, because no row counts twice.
         if file.content.row_count == 0:
             continue
         key = (file.found.source_name, file.facts.content_sha256)

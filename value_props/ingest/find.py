@@ -1,4 +1,4 @@
-"""Find the raw files: their names, what lies beside them, and what the file system says of each."""
+"""Find the raw files by name, and ask the file system for the size and times of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATTERNS = {
     "taps": re.compile(r"taps.*\.(json|jsonl|ndjson)(\.gz)?", re.DOTALL),
     "pays": re.compile(r"pays.*\.csv(\.gz)?", re.DOTALL),
 }
-# Names that somebody may have meant as one of those: in other letters, with another ending.
+# Names that look like a mistake for one of those patterns, such as another file extension.
 _NEARLY = re.compile(
     r"(prints?|taps?|pays?|payments?)([^a-z].*)?"
     r"|.*(prints|taps|pays|payments).*\.(json|jsonl|ndjson|csv)(\.\w+)?",
@@ -29,14 +29,15 @@ _NAMES_SHOWN = 7
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A raw file that is there, not yet read.
+    """A raw file that exists and is not read yet.
 
     Args:
         source_name: prints, taps or pays.
-        file_number: 1-based place among the source's files, in order of code points.
-        path: as the user would name it.
-        absolute_path: by which it is remembered.
-        stamp: size, time of modification and time of change: bytes, and nanoseconds since 1970.
+        file_number: 1-based position among the source's files, in order of code points.
+        path: the raw path as the user wrote it, and the file name.
+        absolute_path: identifies the file in later runs.
+        stamp: size in bytes, then the times of modification and of change (mtime and ctime) in
+            nanoseconds since 1970.
     """
 
     source_name: str
@@ -47,24 +48,24 @@ class FoundFile:
 
     @property
     def is_gzip(self) -> bool:
-        """Whether the name says that it is compressed."""
+        """Whether the name ends in .gz."""
         return self.path.suffix == ".gz"
 
     @property
     def size_bytes(self) -> int:
-        """On disk."""
+        """Size on disk."""
         return int((self.stamp or "0").split()[0])
 
     @property
     def modified_seconds(self) -> float:
-        """Time of modification, since 1970."""
+        """Time of modification, in seconds since 1970."""
         return int((self.stamp or "0 0").split()[1]) / 1e9
 
     def check_unchanged(self) -> None:
-        """Refuse a file that is no longer the one that was found.
+        """Refuse the file if its stamp is no longer the same.
 
         Raises:
-            ValuePropsError: it changed, or is gone.
+            ValuePropsError: the file changed, or is gone.
         """
         if stamp_of(self.path) != self.stamp:
             raise ValuePropsError(
@@ -75,7 +76,7 @@ class FoundFile:
 
 
 def stamp_of(path: Path) -> str:
-    """Size, time of modification and time of change; empty where there is no such file."""
+    """Return the stamp of a file, see FoundFile; empty if there is no such file."""
     try:
         status = path.stat()
     except OSError:
@@ -86,10 +87,14 @@ def stamp_of(path: Path) -> str:
 
 
 def modified_at(path: Path, seconds: float) -> str:
-    """A time of modification as UTC, ISO 8601.
+    """Return a time of modification as an ISO 8601 text in UTC.
+
+    Args:
+        path: the raw file, for the message.
+        seconds: since 1970.
 
     Raises:
-        ValuePropsError: it is no date.
+        ValuePropsError: the time is not a valid date.
     """
     try:
         moment = datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
@@ -103,17 +108,17 @@ def modified_at(path: Path, seconds: float) -> str:
 
 
 def is_raw_file(name: str) -> bool:
-    """Whether a file of that name belongs to a source."""
+    """Return whether a file with this name belongs to a source."""
     return any(pattern.fullmatch(name) for pattern in PATTERNS.values())
 
 
 def endings_of(source_name: str) -> str:
-    """How the names of a source's files end, in words."""
+    """Return the allowed endings of a source's file names, as words for a message."""
     return "*.csv" if source_name == "pays" else "*.json, *.jsonl or *.ndjson"
 
 
 def ignored_names(names: Iterable[str]) -> list[str]:
-    """Of the names in a raw path, those that nearly are names of raw files, in their order."""
+    """Return the ignored names that look like names of raw files, sorted."""
     return sorted(
         name
         for name in names
@@ -124,7 +129,7 @@ def ignored_names(names: Iterable[str]) -> list[str]:
 
 
 def ignored_sentence(names: Sequence[str]) -> str:
-    """The warning of names that are ignored."""
+    """Return the warning about ignored names."""
     shown = ", ".join(names[:_NAMES_SHOWN])
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     return (
@@ -134,11 +139,11 @@ def ignored_sentence(names: Sequence[str]) -> str:
 
 
 def find_raw_files(raw_path: Path) -> list[FoundFile]:
-    """List the files of the three sources, not yet read.
+    """List the files of the three sources without reading them.
 
     Raises:
-        ValuePropsError: no folder, no file for a source, a name that is no file that can be read,
-            or a file beside its own .gz.
+        ValuePropsError: the folder does not exist, a source has no file, a matching name is not a
+            readable file, or a file lies beside its own .gz.
     """
     if not raw_path.is_dir():
         is_file = raw_path.exists()
@@ -179,7 +184,7 @@ def find_raw_files(raw_path: Path) -> list[FoundFile]:
 
 
 def _refuse_unreadable(path: Path) -> None:
-    """Refuse a name that matches and is no file that can be read: leaving it out loses its rows."""
+    """Refuse a matching name that is not a readable file. Ignoring it would lose its rows."""
     try:
         path.name.encode()
         mode = path.stat().st_mode
@@ -197,7 +202,7 @@ def _refuse_unreadable(path: Path) -> None:
 
 
 def unreadable(path: Path, fault: object) -> ValuePropsError:
-    """The error of a raw file that the system does not let anybody read."""
+    """Return the error for a raw file that cannot be read."""
     return ValuePropsError(
         f"it cannot be read ({fault})",
         f"Raw file {path}",

@@ -1,4 +1,4 @@
-"""Fingerprint a raw file: one pass over its content that hashes it and sees what is odd."""
+"""Fingerprint a raw file: one pass over its content hashes it and looks for odd bytes."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from value_props.files import sha256_of
 from value_props.ingest.find import FoundFile, unreadable
 
 CHUNK_BYTES = 1 << 20
-# The delimiter that the SQL of this room gives the reader of lines: it would cut a line there.
+# The SQL macro lines_of gives DuckDB this delimiter, so DuckDB would cut a line that contains it.
 DELIMITER = b"\x01"
-# What stands once in each event as an app writes it. Both once a line: the keys are in its order.
+# Each of these occurs once in an event that the app wrote. If a line has both once, its keys are
+# in the order of the app.
 _IN_EVENTS = (b'","event_data":{"position":', b'"},"user_id":')
 
 
 @dataclass
 class Fingerprint:
-    """What one pass over the bytes of a raw file tells.
+    """Facts from one pass over the bytes of a raw file.
 
     Args:
-        sha256: of the bytes on disk.
-        content_sha256: of the bytes after gunzip.
-        content_bytes: how many those are.
-        is_odd: whether the content holds what DuckDB's reader of lines would lose or change: a
-            carriage return, NUL, the delimiter, a BOM, invalid UTF-8.
-        has_quote: whether a double quote is in it.
-        events_in_order: how many events have their keys in the order of the app; 0 where the two
-            marks of that order differ in number.
-        ends_with_newline: whether its last byte ends a line.
+        sha256: hash of the bytes on disk.
+        content_sha256: hash of the bytes after gunzip.
+        content_bytes: number of bytes after gunzip.
+        is_odd: whether the content holds bytes that DuckDB's line reader would lose or change: a
+            carriage return, NUL, the delimiter, a BOM or invalid UTF-8.
+        has_quote: whether a pays file contains a double quote; always False for other sources.
+        events_in_order: number of events whose keys are in the order of the app; 0 if the two
+            marks of that order occur in different numbers.
+        ends_with_newline: whether the last byte is a newline.
     """
 
     sha256: str = ""
@@ -49,20 +50,23 @@ class Fingerprint:
 
 
 def fingerprint(file: FoundFile) -> Fingerprint:
-    """Read a file. The hash releases the GIL, so others read meanwhile.
+    """Read a file and return its fingerprint. Hashing releases the GIL, so other threads run.
 
     Raises:
-        ValuePropsError: broken gzip, UTF-16, or a file that cannot be read.
+        ValuePropsError: the gzip data is broken, the text is UTF-16, or the file cannot be read.
     """
     return fingerprint_of(file, content_of(file))
 
 
 def fingerprint_of(file: FoundFile, content: Iterable[bytes]) -> Fingerprint:
-    """The fingerprint of a content that is at hand.
+    """Return the fingerprint of content that the caller has.
 
     Args:
         file: the raw file.
-        content: after gunzip, in chunks.
+        content: its bytes after gunzip, in chunks. Only the last chunk may be short.
+
+    Raises:
+        ValuePropsError: the text is UTF-16, or the file cannot be read.
     """
     found = Fingerprint()
     content_hash = hashlib.sha256()
@@ -86,7 +90,7 @@ def fingerprint_of(file: FoundFile, content: Iterable[bytes]) -> Fingerprint:
             found.has_quote = found.has_quote or b'"' in chunk
         else:
             for place, mark in enumerate(_IN_EVENTS):
-                # A mark may lie across two chunks.
+                # A mark may start in one chunk and end in the next.
                 seam = last[1 - len(mark) :] + chunk[: len(mark) - 1]
                 marks[place] += chunk.count(mark) + seam.count(mark)
         last = chunk[-max(map(len, _IN_EVENTS)) :]
@@ -100,14 +104,14 @@ def fingerprint_of(file: FoundFile, content: Iterable[bytes]) -> Fingerprint:
 
 
 def content_of(file: FoundFile) -> Iterator[bytes]:
-    """The content after gunzip, in chunks of which only the last may be short.
+    """Yield the content after gunzip, in chunks. Only the last chunk may be short.
 
     Raises:
-        ValuePropsError: broken gzip, or a file that cannot be read.
+        ValuePropsError: the gzip data is broken, or the file cannot be read.
     """
     with _refusing(file.path), file.path.open("rb", buffering=0) as raw:
         if not file.is_gzip:
-            # A buffer of a megabyte for each small file would cost more than its reading.
+            # For a small file, allocating a buffer of one megabyte costs more than reading it.
             chunk_bytes = min(CHUNK_BYTES, file.size_bytes + 1)
             while chunk := raw.read(chunk_bytes):
                 yield chunk

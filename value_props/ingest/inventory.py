@@ -1,4 +1,4 @@
-"""What a run knows of its raw files once they are read."""
+"""What a run knows about its raw files after it has read them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class RawFile:
     """A raw file of a run.
 
     Args:
-        found: where it is.
-        facts: what its bytes are.
-        content: what is in it.
-        stem: path of its parts, without their endings; other files may share them.
-        is_read: whether this run read the bytes, and not an earlier one.
-        is_parsed_now: whether this run parsed them.
+        found: its place and stamp.
+        facts: its size, time and hashes.
+        content: facts from parsing it.
+        stem: path of its parsed file without the endings; other raw files may share it.
+        is_read: True if this run read the bytes, False if it used the facts of an earlier run.
+        is_parsed_now: True if this run parsed the bytes, False if an earlier run did.
     """
 
     found: FoundFile
@@ -34,11 +34,11 @@ class RawFile:
 
     @property
     def parsed_path(self) -> Path:
-        """Where its valid rows are kept."""
+        """Path of the Parquet file with its valid rows."""
         return part_of(self.stem, ROWS)
 
     def as_row(self) -> dict[str, Any]:
-        """The file as a row of the source raw.files."""
+        """Return the file as a row of the source raw.files."""
         content = dict(vars(self.content))
         fields = content.pop("unknown_fields")
         return {
@@ -59,12 +59,12 @@ class RawFile:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The raw files of a run, by source and in their order."""
+    """The raw files of a run, ordered by source (prints, taps, pays) and file number."""
 
     files: list[RawFile]
 
     def check_unchanged(self) -> None:
-        """Refuse files that are no longer those that were read.
+        """Refuse the run if a file changed after it was found.
 
         Raises:
             ValuePropsError: a file changed, or is gone.

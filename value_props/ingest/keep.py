@@ -1,18 +1,19 @@
-"""Keep what was read of each raw file, so that it is read once.
+"""Keep the parsed rows of each raw file, so that later runs need not read it again.
 
     parsed/
       <parser version>/
-        inventory.json                  what was found of each raw file when it was last read
+        inventory.json                  stamp and facts of each raw file when it was last read
         prints/<sha256>.parquet         its valid rows, named after the content; never changed.
                                         Small files share one, named after all their contents
-        prints/<sha256>.rejected.parquet    lines that break a rule; absent where none does
-        prints/<sha256>.unusual.parquet     text of valid rows that is not what an app writes
-        prints/<sha256>.counts.parquet  how many rows it has by day, value prop and judgement
+        prints/<sha256>.rejected.parquet    lines that break a rule; absent if there are none
+        prints/<sha256>.unusual.parquet     text of valid rows that the app would write otherwise;
+                                            absent if there are none
+        prints/<sha256>.counts.parquet  number of rows by day, value prop and quarantine reason
         prints/<sha256>.json            facts of each content; size and sha256 of the parts
 
-A parsed file depends on the content of its raw file and on the parser, and on nothing else: no
-parameter, no date, no other file. So any run may use it, and a run that is killed leaves a whole
-one or none. One that is no longer as it was written is removed, and made again from its raw file.
+A parsed file depends only on the content of its raw files and on the parser, not on parameters,
+dates or other files. So any run may use it. A killed run leaves either a complete parsed file or
+none. A damaged parsed file is removed, and its raw file is parsed again.
 """
 
 from __future__ import annotations
@@ -34,23 +35,23 @@ from value_props.ingest.lines import ContentFacts
 from value_props.ingest.read import PARTS, ROWS, Draft, part_of
 from value_props.logs import logger
 
-# A file that was written to within this time before it was read may be written to again
-# without its stamp telling: some file systems count whole seconds.
+# Some file systems store times in whole seconds. So a file that was modified less than this
+# before it was read may change again without a new stamp.
 SETTLED_NANOSECONDS = 2_000_000_000
 UNFINISHED = ".unfinished"
-# Begins the name of a folder for what is needed while raw files are read.
+# Prefix of the name of a folder for temporary files of the reading.
 SCRATCH = "scratch_"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileFacts:
-    """What the bytes of a raw file are.
+    """Size, time and hashes of a raw file.
 
     Args:
-        size_bytes: on disk.
+        size_bytes: size on disk.
         modified_at: time of modification, UTC, ISO 8601.
-        sha256: of the bytes on disk.
-        content_sha256: of the bytes after gunzip.
+        sha256: hash of the bytes on disk.
+        content_sha256: hash of the bytes after gunzip.
     """
 
     size_bytes: int
@@ -61,11 +62,11 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class Remembered:
-    """A raw file when it was last read.
+    """State of a raw file when a run last read it.
 
     Args:
         stamp: see FoundFile.
-        facts: what its bytes were.
+        facts: its size, time and hashes.
     """
 
     stamp: str
@@ -74,11 +75,11 @@ class Remembered:
 
 @dataclass(frozen=True)
 class Kept:
-    """A content that is kept.
+    """A content that has a parsed file.
 
     Args:
-        stem: path of its parts, without their endings; other contents may share them.
-        facts: what was found in it.
+        stem: path of the parsed file without the endings; other contents may share it.
+        facts: facts from parsing it.
     """
 
     stem: Path
@@ -87,21 +88,25 @@ class Kept:
 
 @dataclass(frozen=True)
 class ParsedFiles:
-    """The folder of the parsed files."""
+    """The parsed files in a folder.
+
+    Args:
+        root: the folder, with a subfolder for each parser version.
+    """
 
     root: Path
 
     @property
     def folder(self) -> Path:
-        """Those of the present parser."""
+        """Subfolder of the current parser version."""
         return self.root.absolute() / parser_version()
 
     def draft_of(self, file: FoundFile) -> Path:
-        """Where the parts of a file are written before its content is known; without endings."""
+        """Return the path, without endings, for parts whose content hash is not known yet."""
         return self.folder / file.source_name / f"{file.file_number}{UNFINISHED}"
 
     def kept(self) -> dict[tuple[str, str], Kept]:
-        """What is kept, by source and sha256 of the content. `is_whole` has not looked at it."""
+        """Return the kept contents by source and sha256, without the check of `is_whole`."""
         found = {}
         for source_name in SOURCES:
             for path in sorted((self.folder / source_name).glob("*.json")):
@@ -112,7 +117,7 @@ class ParsedFiles:
         return found
 
     def is_whole(self, stem: Path) -> bool:
-        """Whether the parts are as they were written; else they are removed, with a warning."""
+        """Return whether all parts are undamaged. If not, remove them and log a warning."""
         with self._undamaged(stem):
             for part, described in _read_description(stem)["parts"].items():
                 path = part_of(stem, part)
@@ -123,7 +128,7 @@ class ParsedFiles:
 
     @contextmanager
     def _undamaged(self, stem: Path) -> Iterator[None]:
-        """Remove a parsed file that shows to be damaged."""
+        """Context manager that removes the parsed file if the block finds it damaged."""
         try:
             yield
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -137,7 +142,7 @@ class ParsedFiles:
                 remove(path)
 
     def prepare(self) -> None:
-        """Make the folders, and remove what a killed run left unfinished."""
+        """Create the folders, and remove the unfinished files of a killed run."""
         for source_name in SOURCES:
             folder = self.folder / source_name
             folder.mkdir(parents=True, exist_ok=True)
@@ -147,11 +152,11 @@ class ParsedFiles:
             remove_tree(leftover)
 
     def describe(self, draft: Draft, contents: Mapping[str, ContentFacts]) -> None:
-        """Bring a draft to the disk, and write beside it what it holds.
+        """Write the description of a draft, and flush both to the disk.
 
         Args:
-            draft: a parsed file.
-            contents: what it holds, by sha256.
+            draft: a parsed file that has no final name yet.
+            contents: facts about each content in it, by sha256.
         """
         for facts in contents.values():
             facts.parts = sorted(draft.parts)
@@ -168,10 +173,14 @@ class ParsedFiles:
             sync(path)
 
     def keep(self, draft: Draft, contents: Sequence[str]) -> Path:
-        """Give a described draft the name of its contents, the rows last.
+        """Rename a described draft to its final name. The file of the rows is renamed last.
+
+        Args:
+            draft: a parsed file after `describe`.
+            contents: sha256 of each content in it. The final name is the only one, or their hash.
 
         Returns:
-            Its path, without endings.
+            The final path, without endings.
         """
         if len(contents) == 1:
             [name] = contents
@@ -184,12 +193,12 @@ class ParsedFiles:
         return stem
 
     def sync(self) -> None:
-        """Bring the names of the parsed files to the disk."""
+        """Flush the folders, and so the names of the parsed files, to the disk."""
         for source_name in SOURCES:
             sync(self.folder / source_name)
 
     def remembered(self) -> dict[str, Remembered]:
-        """The raw files that were read, by absolute path.
+        """Return the raw files that were read, by absolute path.
 
         A file counts as unchanged while its stamp is the same.
         """
@@ -207,11 +216,13 @@ class ParsedFiles:
             return {}
 
     def remember(self, files: Mapping[str, Remembered], read_at: int) -> None:
-        """Write down what is known of raw files, for the next run.
+        """Save the state of the raw files for the next run.
+
+        Files that changed shortly before `read_at` are left out, so the next run reads them again.
 
         Args:
-            files: by absolute path.
-            read_at: when this run began to read, in nanoseconds since the epoch.
+            files: raw files by absolute path.
+            read_at: time at which this run began to read, in nanoseconds since 1970.
         """
         settled_before = read_at - SETTLED_NANOSECONDS
         inventory = {
@@ -222,10 +233,10 @@ class ParsedFiles:
         replace_text(self.folder / "inventory.json", json.dumps(inventory, sort_keys=True))
 
     def prune(self, used: Iterable[str]) -> None:
-        """Remove the parsed files that neither a kept run nor the next one needs.
+        """Remove the parsed files that neither a kept run nor the next run needs.
 
         Args:
-            used: paths relative to the root, of the kept runs.
+            used: paths of the parsed files of the kept runs, relative to the root.
         """
         contents = {file.facts.content_sha256 for file in self.remembered().values()}
         kept = {kept.stem for (_, content), kept in self.kept().items() if content in contents}
@@ -238,7 +249,7 @@ class ParsedFiles:
             used: see prune.
 
         Returns:
-            How many there were.
+            The number of removed files.
         """
         needed = {_stem_of(self.root.absolute() / path) for path in used}
         unused = [p for p in self.root.absolute().glob("*/*/*") if _stem_of(p) not in needed]
@@ -252,7 +263,7 @@ class ParsedFiles:
 
 @cache
 def parser_version() -> str:
-    """A hash of all that decides what becomes of a line: the code of this room, and the engine."""
+    """Return a hash of all that decides how a line is parsed: this folder's code, and DuckDB."""
     room = Path(__file__).parent
     digest = hashlib.sha256(duckdb.__version__.encode())
     for path in sorted((*room.glob("*.py"), *room.glob("sql/*.sql"))):
@@ -261,7 +272,7 @@ def parser_version() -> str:
 
 
 def _stem_of(path: Path) -> Path:
-    """A part of a parsed file without its endings."""
+    """Return the path of a part of a parsed file without its endings."""
     return path.with_name(path.name.partition(".")[0])
 
 

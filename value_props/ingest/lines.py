@@ -1,7 +1,8 @@
-"""Count the lines of a raw file without the engine, and copy a file that the engine misreads.
+"""Count the lines of a raw file without DuckDB, and copy a file that DuckDB would misread.
 
-DuckDB reads most files in place. One that is odd (see fingerprint.py) gets a copy with plain
-`\\n` lines, and the lines that not even a copy can carry travel beside it as hard lines.
+DuckDB reads most files in place. For an odd file (see fingerprint.py) or one with a very long
+line, it reads a copy whose lines end in `\\n`. Lines that it could not read from a copy either
+are passed to it as values: the hard lines.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from value_props.ingest.find import FoundFile
 from value_props.ingest.fingerprint import DELIMITER, content_of
 
 PAYS_COLUMNS = ("pay_date", "total", "user_id", "value_prop")
-# Longer lines are malformed by the rules of the data.
+# The rules of the data call longer lines malformed.
 MAX_LINE_BYTES = 16 << 20
-# Longer lines travel as hard lines, so that the reader's buffers stay small.
+# Longer lines become hard lines, so that the buffers of DuckDB's reader stay small.
 LONG_LINE_BYTES = 1 << 20
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BLANK = b" \t"
@@ -31,18 +32,19 @@ _CSV_LINE = re.compile(r'(?:"(?:[^"]|"")*"|[^",]*)(?:,(?:"(?:[^"]|"")*"|[^",]*))
 
 @dataclass
 class ContentFacts:
-    """What was found in a content.
+    """Facts about the content of a raw file.
 
     Args:
-        line_count: physical lines.
-        row_count: lines that are neither blank nor a CSV header.
-        header_line_number: physical, 1-based; None without a header.
-        columns: of the CSV header, in its order; empty for JSON.
-        unknown_fields: rows by key, or column, that no rule knows.
-        distinct_users: of the valid rows.
-        is_plain: whether the length proof holds; else it was read line by line.
-        parts: which parts are kept of it.
-        content_number: among those that share a parsed file, 1-based; 0 where it has its own.
+        line_count: number of physical lines.
+        row_count: number of lines that are neither blank nor a CSV header.
+        header_line_number: physical line of the CSV header, 1-based; None without a header.
+        columns: column names of the CSV header, in its order; empty for JSON.
+        unknown_fields: number of rows for each JSON key or CSV column that no rule knows.
+        distinct_users: number of users in the valid rows.
+        is_plain: True if the length proof holds, False if the file was read line by line.
+        parts: names of the parts of its parsed file.
+        content_number: 1-based number among the contents that share a parsed file; 0 if the
+            parsed file holds only this content.
     """
 
     line_count: int = 0
@@ -58,12 +60,14 @@ class ContentFacts:
 
 @dataclass(frozen=True)
 class HardLine:
-    """A line that reaches the engine as a value, and not through a file.
+    """A line that is passed to DuckDB as a value, not through a file.
 
     Args:
-        line_number: physical, 1-based.
-        raw_text: bytes that are not UTF-8 as `\\xNN`; of a line over 16 MiB its first 16 MiB.
-        is_readable: false where the bytes alone make the line malformed.
+        line_number: physical line, 1-based.
+        raw_text: at most the first 16 MiB of the line. Bytes that are not UTF-8 are written
+            `\\xNN`.
+        is_readable: False if the line is malformed for its bytes alone: it is too long, holds
+            NUL, or is not UTF-8.
     """
 
     line_number: int
@@ -73,12 +77,12 @@ class HardLine:
 
 @dataclass
 class Lines:
-    """The lines of a raw file, counted here, and where the engine is to read them.
+    """The counted lines of a raw file, and the path from which DuckDB reads them.
 
     Args:
-        read_path: the file itself, or a copy of it.
-        content: what is found so far, of its lines and its header.
-        hard_lines: see HardLine.
+        read_path: the raw file, or its copy.
+        content: facts about its lines and header; DuckDB adds the rest.
+        hard_lines: lines that are blank in the copy; see HardLine.
     """
 
     read_path: Path
@@ -87,15 +91,15 @@ class Lines:
 
 
 def count_lines(file: FoundFile, is_odd: bool, scratch: Path) -> Lines:
-    """Count the lines of a file, and write the copy where the engine needs one.
+    """Count the lines of a file, and write a copy if DuckDB needs one.
 
     Args:
         file: the raw file.
-        is_odd: whether its fingerprint says so.
-        scratch: a folder for the copy.
+        is_odd: see Fingerprint.
+        scratch: folder for the copy.
 
     Raises:
-        ValuePropsError: a CSV header that names not what it must.
+        ValuePropsError: a CSV header has a misplaced quote, or lacks or repeats a column.
     """
     lines = Lines(file.path.absolute())
     if not is_odd and _count_in_place(lines.content, file):
@@ -121,12 +125,12 @@ def count_lines(file: FoundFile, is_odd: bool, scratch: Path) -> Lines:
 
 
 def _count_in_place(content: ContentFacts, file: FoundFile) -> bool:
-    """Count a file whose lines end in `\\n` alone; False where one of them is very long."""
+    """Count a file whose lines all end in `\\n`. Return False if one of them is very long."""
     rest = b""
     for chunk in content_of(file):
         first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
         if first >= 0:
-            # A chunk is not copied, but for the line that it shares with the one before.
+            # Only the line that spans two chunks is copied, not the whole chunk.
             _count_lines_of(content, file, rest + chunk[:first], chunk)
             rest = b""
         rest += chunk[last + 1 :]
@@ -138,7 +142,7 @@ def _count_in_place(content: ContentFacts, file: FoundFile) -> bool:
 
 
 def _count_lines_of(content: ContentFacts, file: FoundFile, line: bytes, chunk: bytes) -> None:
-    """Count a line that ends at the first newline of a chunk, and those after it in the chunk."""
+    """Count a line that ends at the first newline of a chunk, and the later lines of the chunk."""
     line_count = chunk.count(b"\n")
     blanks = len(_BLANK_LINE.findall(chunk)) + (not line.strip(_BLANK))
     is_headless = file.source_name == "pays" and content.header_line_number is None
@@ -152,13 +156,13 @@ def _count_lines_of(content: ContentFacts, file: FoundFile, line: bytes, chunk: 
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines without their ends, which are `\\n`, `\\r\\n` or a lone `\\r`; no BOM."""
+    """Yield lines without their ends (`\\n`, `\\r\\n` or a lone `\\r`) and without a BOM."""
     pending: list[bytes] = []
     is_first, ended_by_cr = True, False
     for chunk in chunks:
         text = chunk.removeprefix(codecs.BOM_UTF8) if is_first else chunk
         is_first = False
-        # The first half of a \r\n ended the last line already.
+        # The \r at the end of the last chunk already ended the line of this \r\n.
         if ended_by_cr and text.startswith(b"\n"):
             text = text[1:]
         ended_by_cr = text.endswith(b"\r") if text else False
@@ -187,7 +191,7 @@ def _hard_line(line_number: int, line: bytes) -> HardLine | None:
 
 def _read_header(content: ContentFacts, path: Path, line_number: int, line: bytes) -> None:
     text = line.decode(errors="backslashreplace")
-    # A file without a header begins with a payment, and no message may tell one.
+    # Without a header, the first line is a payment, and messages must not quote raw rows.
     is_header = sum(column in text.lower() for column in PAYS_COLUMNS) > 1
     reading = f"it reads {text}" if is_header else "the line names no columns"
     if not _CSV_LINE.fullmatch(text):

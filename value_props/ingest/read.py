@@ -1,22 +1,26 @@
-"""Read a raw file with DuckDB into the parts that are kept of it.
+"""Read a raw file with DuckDB, and write the parts of its parsed file.
 
 The length proof
 ----------------
-A file in which every line is as an app writes it needs no look at its lines. It is read by the
-typed reader of its format with every field as text, and a row is kept only where each text is
-what its value spells out (plain_events.sql, plain_payments.sql; any other row stops the query).
-Then the rows are written out in thought, with keys, punctuation and line ends, and the bytes are
-added up. If the sum is the size of the content, nothing else is in the file: no lost line, no
-blank, no other key, no second spelling of a value.
+A file is plain if its bytes are those that the app would write for its values; only the last line
+end may be missing. The length proof finds that out without looking at single lines, which is
+faster. DuckDB's reader for the format reads every field as text, and the query casts it. The
+query stops at a value that breaks a rule, and at a value that, written as text again, differs
+from its field (plain_events.sql, plain_payments.sql). Then we compute how many bytes the
+app would write for all rows, with keys, punctuation and line ends. If the sum equals the size of
+the content, the file holds nothing else: no lost line, blank, unknown key or other spelling.
 
-It needs one thing of the reader: no text that it accepts may be shorter than what its values
-spell out, or a short line could make room for a hidden one. The ways to be shorter, and why none
-is open: a number with an exponent or a short date (it does not read back as its text), a number or
-literal where a text belongs (is_plain_text), a field without its quotes in CSV (a quote anywhere
-fails), a key that is missing (a null does not read back), a file without its last line end (asked
-of the bytes). Escapes, repeated keys, blanks, other line ends and a BOM only make a line longer.
-That the keys are in the order of the app, so that a row spells out its text, is counted in the
-bytes (fingerprint.py). What fails the proof is read line by line, by every rule.
+The proof has one condition: DuckDB must accept no line that is shorter than the line that the app
+writes for its values. Otherwise a short line would make room for a hidden one. A line can be
+shorter in these ways, and none of them makes room:
+- a number with an exponent, or a short date: it differs from its value written as text;
+- a number or a literal in place of a text: is_plain_text refuses it;
+- a CSV field without its quotes: a file with a quote fails the proof;
+- a missing key: its value is null, which the query refuses;
+- a missing last line end: the fingerprint shows it, and is_proved adds the byte.
+Escapes, repeated keys, blanks, other line ends and a BOM only make a line longer. The fingerprint
+counts the events whose keys are in the order of the app, so that the text of a line follows from
+its values. A file that fails the proof is read line by line, and every rule is applied to it.
 """
 
 from __future__ import annotations
@@ -38,24 +42,25 @@ from value_props.ingest.find import FoundFile
 from value_props.ingest.fingerprint import Fingerprint, content_of
 from value_props.ingest.lines import PAYS_COLUMNS, ContentFacts, Lines
 
-# The queries of this room, by name.
+# Loads a query of this folder by name.
 sql = partial(database.sql, "ingest")
 PARTS = ROWS, REJECTED, UNUSUAL, COUNTS = "rows", "rejected", "unusual", "counts"
-# A dictionary pays for value props and days alone, and is dear to try for users and amounts.
+# A dictionary saves space only for value props and days. The size limit keeps DuckDB from trying
+# one for users and amounts, which is slow.
 _PARQUET = "format parquet, parquet_version v2, compression lz4_raw, dictionary_size_limit 1000"
 PLAIN_HEADER = (",".join(PAYS_COLUMNS) + "\n").encode()
-# How many hashes are sorted at a time, so that memory stays bounded.
+# Number of hashes to sort at a time. It limits the memory.
 _SORTED_AT_A_TIME = 1 << 24
 EVENT_HASH = "hash(event_date, user_id, value_prop, position)"
 
 
 @dataclass
 class Draft:
-    """A parsed file while it is written.
+    """A parsed file that is still being written.
 
     Args:
-        path: of its parts, without their endings.
-        parts: those that were written; one that has no rows is not.
+        path: path of its parts, without the endings.
+        parts: names of the parts that were written. Optional parts without rows are not.
     """
 
     path: Path
@@ -63,13 +68,13 @@ class Draft:
 
     @property
     def paths(self) -> list[Path]:
-        """Of the parts that were written."""
+        """Paths of the parts that were written."""
         return [part_of(self.path, part) for part in self.parts]
 
     def write(
         self, connection: duckdb.DuckDBPyConnection, part: str, query: str, values: Any = None
     ) -> None:
-        """Write a part: the rows of a query."""
+        """Write the rows of a query as a part."""
         target = literal(part_of(self.path, part))
         connection.execute(f"copy ({query}) to {target} ({_PARQUET})", values)
         self.parts.append(part)
@@ -77,12 +82,12 @@ class Draft:
 
 @dataclass
 class ReadFile:
-    """What was read of a raw file.
+    """The result of reading a raw file.
 
     Args:
-        draft: where its rows are.
-        content: what was found.
-        plain_bytes: how many an app writes for the valid rows.
+        draft: the parts that were written.
+        content: facts about the content.
+        plain_bytes: number of bytes that the app writes for the valid rows.
     """
 
     draft: Draft
@@ -92,7 +97,10 @@ class ReadFile:
 
 @contextmanager
 def reader() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory that knows the rules; each file is read on a cursor of its own."""
+    """Context manager for an in-memory database that has the macros of rules.sql.
+
+    Threads read files at the same time, each on a cursor of its own.
+    """
     with opened(None) as connection:
         connection.execute(sql("rules"))
         yield connection
@@ -101,15 +109,16 @@ def reader() -> Iterator[duckdb.DuckDBPyConnection]:
 def read_plain(
     connection: duckdb.DuckDBPyConnection, file: FoundFile, path: Path
 ) -> ReadFile | None:
-    """Read a file in which every line is as an app writes it; None where one is not.
+    """Read a file that may be plain: every line is as the app writes it.
 
     Args:
-        connection: of reader(), a cursor of its own.
+        connection: a cursor of reader().
         file: the raw file.
-        path: of the files to write, without their endings.
+        path: path of the parts to write, without the endings.
 
     Returns:
-        What was read. It is right only if `is_proved` says so.
+        The rows, which are valid only if `is_proved` returns True. None if a line is not plain,
+        or if two events may be equal.
     """
     if not _begins_plain(file):
         return None
@@ -117,7 +126,7 @@ def read_plain(
     try:
         _write_rows(connection, draft, sql(f"plain_{kind_of(file)}"), reading(file.path))
     except duckdb.Error:
-        # Whatever the reader does not like is for the rules to judge.
+        # DuckDB refused a line, so the file is read line by line and the rules judge each line.
         return None
     row_count, plain_bytes = write_counts_of_plain(connection, file, draft)
     if is_event(file) and has_repeats(connection, "valid_rows", row_count):
@@ -128,7 +137,7 @@ def read_plain(
 
 
 def is_proved(file: FoundFile, found: ReadFile, bytes_of: Fingerprint) -> bool:
-    """The length proof; see the top of this module."""
+    """Return whether the length proof holds; see the top of this module."""
     ends = not bytes_of.ends_with_newline and bytes_of.content_bytes > 0
     header = 0 if is_event(file) else len(PLAIN_HEADER)
     return (
@@ -138,14 +147,14 @@ def is_proved(file: FoundFile, found: ReadFile, bytes_of: Fingerprint) -> bool:
 
 
 def may_be_plain(file: FoundFile, bytes_of: Fingerprint, row_count: int) -> bool:
-    """What the length proof asks of the bytes."""
+    """Return whether the fingerprint meets the conditions of the length proof."""
     if is_event(file):
         return not bytes_of.is_odd and bytes_of.events_in_order == row_count
     return not bytes_of.is_odd and not bytes_of.has_quote
 
 
 def plain_content(file: FoundFile, row_count: int) -> ContentFacts:
-    """What is found in a file that is proved, but for its users."""
+    """Return the facts about a plain file, except the number of users."""
     if is_event(file):
         return ContentFacts(line_count=row_count, row_count=row_count, is_plain=True)
     return ContentFacts(
@@ -160,14 +169,14 @@ def plain_content(file: FoundFile, row_count: int) -> ContentFacts:
 def read_lines(
     connection: duckdb.DuckDBPyConnection, file: FoundFile, lines: Lines, path: Path, scratch: Path
 ) -> ReadFile:
-    """Read a file line by line, by every rule of the data.
+    """Read a file line by line, and apply every rule of the data.
 
     Args:
-        connection: of reader(), a cursor of its own.
+        connection: a cursor of reader().
         file: the raw file.
-        lines: as they were counted without the engine.
-        path: of the files to write, without their endings.
-        scratch: a folder for what is needed meanwhile.
+        lines: result of `count_lines`.
+        path: path of the parts to write, without the endings.
+        scratch: folder for temporary files.
     """
     _judge(connection, file, lines, scratch)
     valid = "(select * from numbered where quarantine_reason is null)"
@@ -199,7 +208,7 @@ def read_lines(
 def _judge(
     connection: duckdb.DuckDBPyConnection, file: FoundFile, lines: Lines, scratch: Path
 ) -> None:
-    """Make the view `numbered`: each row of a file, judged."""
+    """Create the view `numbered`: each row of a file with its quarantine reason, if any."""
     columns = {} if is_event(file) else {"columns": json.dumps(lines.content.columns)}
     hard_lines = json.dumps([asdict(line) for line in lines.hard_lines])
     connection.execute(sql("hard_lines"), {"hard_lines": hard_lines})
@@ -217,10 +226,10 @@ def _judge(
 def _put_aside(
     connection: duckdb.DuckDBPyConnection, scratch: Path, name: str, query: str, values: Any
 ) -> None:
-    """Keep the rows of a query in a file, which a view reads with their places (from 0).
+    """Write the rows of a query to a file, and create a view of it with row numbers from 0.
 
-    The lines of a large file have no room in memory, and this costs less than what DuckDB would
-    move out of it.
+    The lines of a large file do not fit in memory. This is faster than letting DuckDB spill them
+    to disk.
     """
     target = scratch / f"{name}.parquet"
     connection.execute(f"copy ({query}) to {literal(target)} ({_PARQUET})", values)
@@ -234,23 +243,23 @@ _NO_REPEATS = """
 
 
 def part_of(draft: Path, part: str) -> Path:
-    """The path of a part of a file that is kept, or of its draft."""
+    """Return the path of a part of a parsed file or of a draft."""
     ending = "" if part == ROWS else f".{part}"
     return draft.with_name(f"{draft.name}{ending}.parquet")
 
 
 def is_event(file: FoundFile) -> bool:
-    """Whether its rows are prints or taps, and not payments."""
+    """Return whether the rows of a raw file are prints or taps, not payments."""
     return file.source_name != "pays"
 
 
 def kind_of(file: FoundFile) -> str:
-    """How the queries of its rows are named."""
+    """Return the word for its kind of rows in the names of the queries."""
     return "events" if is_event(file) else "payments"
 
 
 def _begins_plain(file: FoundFile) -> bool:
-    """Whether the first line is as an app writes it; saves reading a file that is not plain."""
+    """Return whether the first line looks plain. If not, the typed read would be wasted."""
     start = next(iter(content_of(file)), b"")[:4096]
     if not is_event(file):
         return start.startswith(PLAIN_HEADER)
@@ -259,7 +268,7 @@ def _begins_plain(file: FoundFile) -> bool:
 
 
 def reading(path: Path) -> dict[str, Any]:
-    """The parameters by which a query reads a file."""
+    """Return the parameters with which a query reads a file."""
     return {
         "read_path": glob.escape(str(path.absolute())),
         "compression": "gzip" if path.suffix == ".gz" else "none",
@@ -269,7 +278,7 @@ def reading(path: Path) -> dict[str, Any]:
 def _write_rows(
     connection: duckdb.DuckDBPyConnection, draft: Draft, query: str, values: Any = None
 ) -> None:
-    """Write the valid rows of a draft, and make them the view `valid_rows`."""
+    """Write the valid rows of a draft, and create the view `valid_rows` of them."""
     draft.write(connection, ROWS, query, values)
     rows = parquet_rows([part_of(draft.path, ROWS)])
     connection.execute(f"create or replace temp view valid_rows as from {rows}")
@@ -278,7 +287,11 @@ def _write_rows(
 def write_counts_of_plain(
     connection: duckdb.DuckDBPyConnection, file: FoundFile, draft: Draft
 ) -> tuple[int, int]:
-    """Write the counts of valid_rows; how many rows, and how many bytes an app writes for them."""
+    """Write the counts of `valid_rows` of a file without rejected lines.
+
+    Returns:
+        The number of valid rows, and the number of bytes that the app writes for them.
+    """
     connection.execute(
         "create or replace temp table rejected_lines"
         " (event_date date, value_prop varchar, quarantine_reason varchar)"
@@ -289,7 +302,11 @@ def write_counts_of_plain(
 def _write_counts(
     connection: duckdb.DuckDBPyConnection, file: FoundFile, draft: Draft
 ) -> tuple[int, int]:
-    """The same of valid_rows and rejected_lines; the rows that are valid."""
+    """Write the counts of `valid_rows` and `rejected_lines`.
+
+    Returns:
+        The number of valid rows, and the number of bytes that the app writes for them.
+    """
     draft.write(connection, COUNTS, sql(f"counts_of_{kind_of(file)}"))
     [(row_count, plain_bytes)] = connection.execute(
         "select"  # nosec B608
@@ -301,9 +318,9 @@ def _write_counts(
 
 
 def has_repeats(connection: duckdb.DuckDBPyConnection, events: str, count: int) -> bool:
-    """Whether two events may be equal, since their hashes are.
+    """Return whether two events may be equal because their hashes are equal.
 
-    numpy sorts whole numbers faster than a hash table groups as many that differ.
+    Sorting with numpy is faster than grouping in DuckDB when nearly all hashes differ.
     """
     parts = -(-count // _SORTED_AT_A_TIME) or 1
     for part in range(parts):
@@ -318,14 +335,14 @@ def has_repeats(connection: duckdb.DuckDBPyConnection, events: str, count: int) 
 
 
 def _count_users(connection: duckdb.DuckDBPyConnection) -> int:
-    """How many users valid_rows has."""
+    """Return the number of users in `valid_rows`."""
     [(users,)] = connection.execute("select count(distinct user_id) from valid_rows").fetchall()
     return int(users)
 
 
 def count_distinct(values: Any) -> int:
-    """How many values an array has; it is sorted in its place."""
-    # A run that has nothing new to read does without it.
+    """Return the number of distinct values in a numpy array. Sorts the array in place."""
+    # Imported here, because a run without new raw files does not need it.
     import numpy as np
 
     values.sort()

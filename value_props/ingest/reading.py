@@ -1,4 +1,4 @@
-"""Read the raw files of a run side by side, but for those that are known."""
+"""Read the new and changed raw files of a run in parallel."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from value_props.ingest.read import Draft, is_proved, read_lines, read_plain, re
 from value_props.ingest.together import SmallFile, batches_of, read_together, small_file
 from value_props.resources import resolve
 
-# How soon a reading sees that it is to stop.
+# Seconds between two checks whether the reading must stop.
 _LOOKS_SECONDS = 0.1
 
 
 class Trust(Enum):
-    """How far a run trusts what earlier runs left.
+    """How far a run trusts the results of earlier runs.
 
-    STAMPS: a file whose size and times are as they were holds what it held.
-    CONTENTS: every file is hashed again; rows that were parsed from the same bytes are used.
+    STAMPS: a file with the same size and times is unchanged, and is not read again.
+    CONTENTS: every file is hashed again; parsed rows of the same content are used again.
     NOTHING: every file is hashed and parsed again.
     """
 
@@ -43,7 +43,20 @@ class Trust(Enum):
 
 @dataclass
 class Reading:
-    """Reads files side by side: each on a cursor of its own, its bytes hashed meanwhile."""
+    """Reads files in parallel. Each has its own cursor, and another thread hashes its bytes.
+
+    Args:
+        parsed_files: results of earlier runs; new ones are added.
+        trust: how far to trust those results.
+        stop: another thread sets it to end the reading.
+        workers: threads that parse files.
+        hashers: threads that hash files.
+        scratch: folder for temporary files.
+        remembered: raw files that earlier runs read, by absolute path.
+        kept: contents that have a parsed file, by source and sha256.
+        lock: guards `kept`, `cursors` and the parsed files.
+        cursors: open cursors, which are interrupted on a stop.
+    """
 
     parsed_files: ParsedFiles
     trust: Trust
@@ -58,12 +71,12 @@ class Reading:
     cursors: set[duckdb.DuckDBPyConnection] = field(default_factory=set)
 
     def all_of(self, found: list[FoundFile]) -> dict[str, RawFile]:
-        """What is read of each file, or was before, by its absolute path."""
+        """Return all files by absolute path, read now or recalled from an earlier run."""
         read = self._recall(found) if self.trust == Trust.STAMPS else {}
         new = [file for file in found if file.absolute_path not in read]
         if not new:
             return read
-        # A file of a size that was read before may be that file again.
+        # A file with a known size may have a known content, so it is hashed before it is parsed.
         sizes = {file.facts.size_bytes for file in self.remembered.values()}
         with reader() as connection:
             reading = [
@@ -71,15 +84,15 @@ class Reading:
                 for batch in batches_of(new)
             ]
             self._wait_for(reading)
-            # The first that failed, in the order of files, is the one that is told.
+            # If several fail, this raises the error of the first in the order of files.
             for one in reading:
                 read.update(one.result())
         return read
 
     def _wait_for(self, reading: Sequence[Future[Any]]) -> None:
-        """Wait until all is read, one of it failed, or the run is stopped.
+        """Wait until all files are read, one fails, or the run is stopped.
 
-        Nothing is read any more when it returns, since the connection is closed then.
+        No thread is reading when this returns, because the caller then closes the connection.
         """
         try:
             is_over = False
@@ -92,7 +105,7 @@ class Reading:
         finally:
             for one in reading:
                 one.cancel()
-            # What is read to its end is kept for the next run, unless somebody waits for the end.
+            # Files in progress are finished and kept for the next run, unless the run must stop.
             while wait(reading, _LOOKS_SECONDS).not_done:
                 if self.stop.is_set():
                     self._interrupt()
@@ -115,7 +128,7 @@ class Reading:
             cursor.close()
 
     def _recall(self, found: list[FoundFile]) -> dict[str, RawFile]:
-        """The files in which nothing has changed since they were read before."""
+        """Return the files that are unchanged since an earlier run and have whole parsed files."""
         recalled = {}
         for file in found:
             before = self.remembered.get(file.absolute_path)
@@ -142,7 +155,7 @@ class Reading:
     def _read_small(
         self, cursor: duckdb.DuckDBPyConnection, batch: list[FoundFile]
     ) -> dict[str, RawFile]:
-        """Those of small files of one source that are kept or plain."""
+        """Return those of a source's small files that are kept, or that are plain."""
         read: dict[str, RawFile] = {}
         new: dict[str, tuple[SmallFile, FileFacts]] = {}
         for file in batch:
@@ -153,14 +166,14 @@ class Reading:
             if kept := self._kept(file, facts):
                 read[file.absolute_path] = kept
             elif small.rows:
-                # Of equal contents the second will be refused.
+                # ingest() refuses a second file with the same content.
                 new.setdefault(facts.content_sha256, (small, facts))
         return read | self._read_together(cursor, list(new.values()))
 
     def _read_together(
         self, cursor: duckdb.DuckDBPyConnection, files: list[tuple[SmallFile, FileFacts]]
     ) -> dict[str, RawFile]:
-        """Those of small files that are plain. Where one is not, each half is tried again."""
+        """Return the plain ones of these small files. If one is not plain, retry each half."""
         if len(files) < 2:
             return {}
         first = files[0][0].found
@@ -204,7 +217,7 @@ class Reading:
         return read
 
     def _kept(self, file: FoundFile, facts: FileFacts) -> RawFile | None:
-        """A file that was read just now, where its content is kept."""
+        """Return the raw file if its content has a whole and trusted parsed file; else None."""
         if self.trust == Trust.NOTHING:
             return None
         with self.lock:
@@ -216,7 +229,7 @@ class Reading:
     def _keep(
         self, draft: Draft, files: list[tuple[FoundFile, FileFacts, ContentFacts]]
     ) -> list[RawFile]:
-        """Keep a draft of files of one source."""
+        """Keep a draft with the rows of some files of one source."""
         contents = {facts.content_sha256: content for _, facts, content in files}
         self.parsed_files.describe(draft, contents)
         with self.lock:
@@ -230,7 +243,7 @@ class Reading:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        """A folder for what is needed while a file is read."""
+        """Context manager for a folder for temporary files of one reading."""
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
             yield Path(folder)
 
@@ -251,11 +264,11 @@ def opened_reading(parsed_files: ParsedFiles, trust: Trust, stop: Event) -> Iter
 
 @contextmanager
 def _refusing(file: FoundFile) -> Iterator[None]:
-    """Name the file where DuckDB fails. It takes any line, so disk or memory is at fault."""
+    """Name the file if DuckDB fails. No line makes it fail, so the cause is disk or memory."""
     try:
         yield
     except duckdb.Error as error:
-        # Later lines of the message may quote rows.
+        # Messages must not quote raw rows, and later lines of DuckDB's message may.
         fault = str(error).partition("\n")[0]
         raise ValuePropsError(
             f"DuckDB could not read it, or keep what it read ({fault})",

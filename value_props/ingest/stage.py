@@ -1,7 +1,7 @@
-"""Show the parsed files to dbt, as the tables of its source `raw` in the database of a run.
+"""Show the parsed files to dbt as the tables of its source `raw` in the database of a run.
 
-They are views of the Parquet files, so a database holds no copy of the history; and they name the
-files one by one, so it says for ever what it was built from.
+The tables are views of the Parquet files, so the database holds no copy of the history. The views
+name each file, so the database always shows what it was built from.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from value_props.ingest import Inventory, RawFile
 from value_props.ingest.find import SOURCES
 from value_props.ingest.read import COUNTS, REJECTED, ROWS, UNUSUAL, part_of, sql
 
-# Of the parts that all sources share: the columns, and their types where no file has the part.
+# Views over all sources: the part that each shows, and its columns. The types are used if no file
+# of a source has the part.
 SHARED = {
     "rejected_lines": (
         REJECTED,
@@ -46,10 +47,11 @@ SHARED = {
 
 
 def stage(connection: duckdb.DuckDBPyConnection, inventory: Inventory) -> None:
-    """Make the schema `raw` of a database: what the raw files of a run hold.
+    """Create the schema `raw` in a database: the content of the raw files of a run.
 
-    Its relations are files (a table), prints, taps, pays (the valid rows), rejected_lines,
-    unusual_lines and row_counts (of all sources, with source_name).
+    The table `files` has a row for each raw file. The views prints, taps and pays have the valid
+    rows. The views rejected_lines, unusual_lines and row_counts cover all sources and have the
+    column source_name.
     """
     connection.execute("create schema if not exists raw")
     rows = [file.as_row() for file in inventory.files]
@@ -66,8 +68,8 @@ def stage(connection: duckdb.DuckDBPyConnection, inventory: Inventory) -> None:
 
 
 def rows_query(source: str, files: Sequence[RawFile]) -> str:
-    """A query of the valid rows of files of one source, with file_number and line_number."""
-    # The first row after the header stands on line 2 where the file is plain.
+    """Return a query for the valid rows of one source, with file_number and line_number."""
+    # In a plain pays file the header is line 1, so the first row is line 2.
     first_line = 2 if source == "pays" else 1
     return _of_files(
         files,
@@ -80,7 +82,7 @@ def rows_query(source: str, files: Sequence[RawFile]) -> str:
 
 
 def shared_query(view: str, source: str, files: Sequence[RawFile]) -> str:
-    """A query of one of SHARED, of files of one source; files may lack the part."""
+    """Return a query for one source's rows of a view in SHARED. Files may lack the part."""
     part, columns = SHARED[view]
     having = [file for file in files if part in file.content.parts]
     if not having:
@@ -96,7 +98,7 @@ def shared_query(view: str, source: str, files: Sequence[RawFile]) -> str:
 def _of_files(
     files: Sequence[RawFile], part: str, columns: str, *, is_numbered: bool = False
 ) -> str:
-    """A query of a part of files; {number} in its columns is that of each row's raw file."""
+    """Return a query for a part of files. {number} in `columns` becomes each row's file_number."""
     numbers: dict[Path, dict[int, int]] = {}
     for file in files:
         by_content = numbers.setdefault(file.stem, {})
@@ -108,7 +110,7 @@ def _of_files(
         place = "file_index + 1" if is_counted else f"{listed}[cast(file_index + 1 as bigint)]"
         number, chosen = f"cast({place} as integer)", ""
     else:
-        # Of the contents that share a parsed file, some may be of no raw file of this run.
+        # A shared parsed file may hold contents that no raw file of this run has. Skip their rows.
         listed = [
             [by_content.get(number, 0) for number in range(max(by_content) + 1)]
             for by_content in numbers.values()

@@ -1,7 +1,7 @@
-"""Read many small files as one: to bind a query costs more than to read the rows of such a file.
+"""Read many small files as one, because binding a query costs more than reading a small file.
 
-Their contents are joined in a copy, which the length proof (read.py) is asked of as a whole. Where
-it holds, each line of the copy is a row, so a row belongs to the file that its line came from.
+The contents are joined in one copy, and the length proof (read.py) is applied to the copy. If it
+holds, each line of the copy is one row, so the place of a row tells from which file it came.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from value_props.ingest.read import (
 )
 
 SMALL_BYTES = 1 << 18
-# Together. More save nothing, and one that is not plain makes all be read again.
+# Size of a batch. Larger batches are no faster, and one file that is not plain makes the whole
+# batch be read again.
 BATCH_BYTES = 1 << 24
 FEWEST = 8
 
@@ -43,9 +44,9 @@ class SmallFile:
     """A small file, read into memory.
 
     Args:
-        found: where it is.
+        found: its place and stamp.
         bytes_of: its fingerprint.
-        rows: its lines without the header, each with its end; empty where it is not plain.
+        rows: its lines without the header, each with its line end; empty if it is not plain.
     """
 
     found: FoundFile
@@ -54,12 +55,12 @@ class SmallFile:
 
     @property
     def row_count(self) -> int:
-        """How many lines those are."""
+        """Number of lines in `rows`."""
         return self.rows.count(b"\n")
 
 
 def batches_of(files: Sequence[FoundFile]) -> Iterator[list[FoundFile]]:
-    """Divide files of all sources into those that are read as one; most are by themselves."""
+    """Yield batches of files of one source. Large files, and a few small ones, come singly."""
     for _, of_source in groupby(files, key=lambda file: file.source_name):
         small: list[FoundFile] = []
         small_bytes = 0
@@ -76,10 +77,10 @@ def batches_of(files: Sequence[FoundFile]) -> Iterator[list[FoundFile]]:
 
 
 def small_file(file: FoundFile) -> SmallFile | None:
-    """Read a file; None where it is too large when it is unzipped.
+    """Read a file into memory. Return None if it is too large after gunzip.
 
     Raises:
-        ValuePropsError: broken gzip, UTF-16, or a file that cannot be read.
+        ValuePropsError: the gzip data is broken, the text is UTF-16, or the file cannot be read.
     """
     content = b""
     for chunk in content_of(file):
@@ -100,13 +101,17 @@ def small_file(file: FoundFile) -> SmallFile | None:
 def read_together(
     connection: duckdb.DuckDBPyConnection, files: Sequence[SmallFile], scratch: Path, path: Path
 ) -> tuple[Draft, list[ContentFacts]] | None:
-    """Read plain files of one source as one; None where one of them is not plain.
+    """Read plain files of one source as one file.
 
     Args:
-        connection: of reader(), a cursor of its own.
-        files: of one source, in their order.
-        scratch: a folder, for the copy in which their contents are joined.
-        path: of the files to write, without their endings.
+        connection: a cursor of reader().
+        files: files of one source, in their order.
+        scratch: folder for the copy that joins their contents.
+        path: path of the parts to write, without the endings.
+
+    Returns:
+        The draft, and the facts of each content in the order of `files`. None if a file is not
+        plain or repeats an event.
     """
     first = files[0].found
     header = b"" if is_event(first) else PLAIN_HEADER
@@ -141,7 +146,7 @@ def read_together(
 def _are_without_repeats(
     connection: duckdb.DuckDBPyConnection, file: FoundFile, contents: Sequence[ContentFacts]
 ) -> bool:
-    """Whether no content has an event twice; counts the users of each on the way."""
+    """Return whether no content repeats an event. Also sets distinct_users of each content."""
     import numpy as np
 
     ends = np.cumsum([facts.row_count for facts in contents])[:-1]

@@ -1,4 +1,4 @@
-"""Which raw files still hold users of whom nothing is to be kept."""
+"""Find raw files that still hold lines of users who must be forgotten."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from value_props.ingest import Inventory
 from value_props.ingest.read import reader, sql
 from value_props.ingest.stage import stage
 
-# Of the lines of a file; whoever removes them searches for the user anyway.
+# Line numbers to show for each file. Nobody needs all, because one searches for the user to
+# remove the lines.
 SHOWN = 10
 
 
 def refuse_users(inventory: Inventory, users: Collection[int]) -> None:
-    """Refuse raw files that hold lines of some users.
+    """Refuse the raw files if they hold lines of these users.
 
     Args:
-        inventory: of the raw files.
-        users: their user_id, 1 to 2^63 - 1.
+        inventory: the raw files.
+        users: values of user_id, 1 to 2^63 - 1.
 
     Raises:
-        ValuePropsError: it names the files.
+        ValuePropsError: there are such lines. The error names their files and line numbers.
     """
     with reader() as connection:
         stage(connection, inventory)

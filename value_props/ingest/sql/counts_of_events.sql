@@ -1,5 +1,5 @@
--- How many rows a file has by day, value prop and judgement, and how many bytes an app
--- writes for the valid ones.
+-- Number of rows of a file by day, value prop and quarantine reason, and the number of
+-- bytes that the app writes for the valid rows.
 select
     content_number,
     event_date,

@@ -1,4 +1,4 @@
--- The inventory of a run, one row a raw file.
+-- The inventory of a run: one row per raw file.
 create or replace table raw.files as
 select unnest(
     from_json(

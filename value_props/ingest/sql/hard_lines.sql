@@ -1,4 +1,4 @@
--- The lines that reach the engine as values, and not through a file.
+-- The lines that Python passes as values, because DuckDB cannot read them from a file.
 create or replace temp table hard_lines as
 with
 

@@ -1,5 +1,5 @@
--- The lines of a prints or taps file that are not plain (`odd_lines`): typed values, and
--- the first rule that a bad line breaks.
+-- The lines of a prints or taps file that are not plain (`odd_lines`): their typed
+-- values, and the first rule that each bad line breaks.
 with
 
 valid_lines as (

@@ -1,5 +1,5 @@
--- The lines of a pays file that are not plain (`odd_lines`): typed values, and the first
--- rule that a bad line breaks.
+-- The lines of a pays file that are not plain (`odd_lines`): their typed values, and
+-- the first rule that each bad line breaks.
 with
 
 fields as (
@@ -27,7 +27,8 @@ typed as (
         *,
         try_cast(day_text as date) as event_date,
         try_cast(user_text as bigint) as user_id,
-        -- Rounds half away from zero; null where the number has too many digits.
+        -- The cast rounds half away from zero. It is null if the number has too many
+        -- digits.
         try_cast(total_text as decimal(18, 2)) as amount
     from texts
 ),
@@ -46,7 +47,7 @@ judged as (
                 or not regexp_full_match(user_text, '[0-9]+')
                 or not regexp_full_match(total_text, '[+-]?[0-9]+([.][0-9]+)?')
                 then 'bad_type'
-            -- The limits hold for the number as it is written, before it is rounded.
+            -- The limits apply to the number as written, before it is rounded.
             when
                 not is_allowed_date(event_date)
                 or not coalesce(is_allowed_user(user_id), false)
@@ -66,7 +67,7 @@ select
     amount,
     quarantine_reason,
     line as raw_text,
-    -- Of columns, and not of rows; see the header.
+    -- The header of a CSV file names its unknown columns, so single rows have none.
     cast(null as varchar[]) as unknown_keys,
     case
         when quarantine_reason = 'missing_field'

@@ -1,7 +1,7 @@
--- Every line of a prints or taps file, in their order: the values of a plain line, which
--- read back as they were written and leave no room for anything else, and the text of a
--- line that its values do not spell out. What is not plain is judged rule by rule
--- (judged_events.sql), which costs more.
+-- Every line of a prints or taps file, in the order of the file. A line is plain here
+-- if its values, written as text, equal its fields and account for its whole length.
+-- The text of a line is kept if the values do not determine it. Other lines are judged
+-- rule by rule (judged_events.sql), which is slower.
 with
 
 records as (
@@ -60,8 +60,10 @@ select
     value_prop,
     position,
     is_plain,
-    -- A row may turn out to repeat one of another file, and then its text is due. No room
-    -- is left, so a line with this end has all keys in the order of the app.
+    -- The quarantine shows the text of a row that is valid here, but repeats a row of
+    -- another file or is too late for a run. The length leaves no room for anything
+    -- else, so a line with this end has all keys in the order of the app, and its text
+    -- follows from its values.
     case
         when
             is_plain

@@ -1,7 +1,7 @@
--- Every line of a pays file, in their order: the values of a plain line, which read back
--- as they were written and lie within the limits, and the text of a line that its values
--- do not spell out. What is not plain, the header among it, is judged rule by rule
--- (judged_payments.sql).
+-- Every line of a pays file, in the order of the file. A line is plain here if its
+-- values, written as text, equal its fields and lie within the limits. The text of a
+-- line is kept if the values do not determine it. Other lines, except blank lines and
+-- the header, are judged rule by rule (judged_payments.sql).
 with
 
 fields as (
@@ -56,7 +56,7 @@ select
     value_prop,
     amount,
     is_plain,
-    -- A row may turn out to repeat one of another file, and then its text is due.
+    -- The quarantine shows the text of a row that is valid here but too late for a run.
     case
         when
             is_plain

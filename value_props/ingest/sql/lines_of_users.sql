@@ -1,5 +1,5 @@
--- The lines of the raw files that are of some users: of a valid row its user, of a line
--- that is kept out what its text says in the place of the user.
+-- The lines of the raw files that belong to some users. A valid row has a user_id. For
+-- a rejected line the user is read from its text.
 with
 
 users as (

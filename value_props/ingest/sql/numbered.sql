@@ -1,5 +1,5 @@
--- The rows of a file with their physical line numbers: the plain ones of `lines`, and
--- those that were judged (`judged`).
+-- The rows of a file with their physical line numbers: the plain rows of `lines`, and
+-- the judged rows (`judged`).
 create or replace temp view numbered as
 select
     * exclude (is_plain, file_row_number),

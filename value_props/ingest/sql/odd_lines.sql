@@ -1,5 +1,5 @@
--- Of `lines`, the lines of a file, those that the rules must judge, with their physical
--- line numbers: neither plain, nor blank, nor the header. And `hard_lines`.
+-- The lines that the rules must judge, with their physical line numbers: `hard_lines`,
+-- and those of `lines` that are not plain, not blank and not the header.
 create or replace temp view odd_lines as
 select
     file_row_number + 1 as line_number,

@@ -1,5 +1,5 @@
--- The rows of a prints or taps file in which every line is as an app writes it. Any other
--- line stops the query, and the file is read line by line (lines_of_events.sql).
+-- The rows of a prints or taps file in which every line is as the app writes it. Any
+-- other line stops the query, and the file is read line by line (lines_of_events.sql).
 with
 
 texts as (
@@ -45,7 +45,7 @@ select
     user_id,
     value_prop,
     position,
-    -- The line is the row's place in the file.
+    -- Null, because the line number follows from the row's position in the file.
     cast(null as bigint) as line_number,
     cast(0 as integer) as content_number
 from typed

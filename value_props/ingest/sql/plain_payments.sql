@@ -1,4 +1,4 @@
--- The rows of a pays file in which every line is as an app writes it. Any other line
+-- The rows of a pays file in which every line is as the app writes it. Any other line
 -- stops the query, and the file is read line by line (lines_of_payments.sql).
 with
 
@@ -49,7 +49,7 @@ select
     user_id,
     value_prop,
     amount,
-    -- The line is the row's place in the file, after the header.
+    -- Null, because the line number follows from the row's position after the header.
     cast(null as bigint) as line_number,
     cast(0 as integer) as content_number
 from typed

@@ -1,5 +1,5 @@
--- The lines that break a rule, and those that repeat an event. Only of a repeated event
--- the values are known to be right: what another bad line says may be anything.
+-- The lines that break a rule, and those that repeat an event. Only repeated events
+-- keep their day and value prop, because only their values are known to be valid.
 select
     line_number,
     quarantine_reason,

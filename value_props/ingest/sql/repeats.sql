@@ -1,5 +1,5 @@
--- Of equal events in `numbered` every one but the first is a redelivery. Few rows share a
--- hash with another, so only those are put in order.
+-- All but the first of equal events in `numbered` are redeliveries. Only rows that
+-- share a hash with another row are sorted, because these are few.
 with
 
 valid_rows as (

@@ -1,8 +1,8 @@
--- The rules of the data, as macros that the queries of this folder share. In which order
--- they are asked, and which reason a row gets, is in judged_events.sql and
+-- The rules of the data, as macros that the queries of this folder share. The order of
+-- the rules, and the quarantine reason of each, are in judged_events.sql and
 -- judged_payments.sql.
 
--- The limits of values; null of a null.
+-- The limits of values. They return null for null.
 create or replace macro is_allowed_date(event_date) as (
     event_date >= date '2000-01-01'
 );
@@ -19,13 +19,14 @@ create or replace macro is_allowed_amount(amount) as (
     amount between 0 and 1000000000000
 );
 
--- Empty, or nothing but spaces and tabs.
+-- Null, empty, or nothing but spaces and tabs.
 create or replace macro is_blank(field) as (
     coalesce(trim(field, ' ' || chr(9)), '') = ''
 );
 
--- A real calendar date written YYYY-MM-DD: it reads back as it was written (a cast
--- accepts more). Year 0000 reads back as 1 BC, and is none.
+-- A real calendar date written YYYY-MM-DD. A cast accepts more spellings, so the date
+-- is written as text again and compared. This refuses year 0000, which DuckDB writes as
+-- 1 BC.
 create or replace macro is_iso_day(field, as_date) as (
     coalesce(strlen(field) = 10 and cast(as_date as varchar) = field, false)
 );
@@ -34,8 +35,8 @@ create or replace macro reads_back(field, typed) as (
     coalesce(cast(typed as varchar) = field, false)
 );
 
--- A text that no reader of JSON makes of anything but the same text in quotes: it begins
--- with a small letter, and is neither a literal nor what lax readers take for a number.
+-- A text that a JSON reader can only get from the same text in quotes: it begins with a
+-- lower-case letter, and is neither a literal nor what lax readers take for a number.
 create or replace macro is_plain_text(field) as (
     coalesce(
         field between 'a' and '{'
@@ -45,7 +46,7 @@ create or replace macro is_plain_text(field) as (
     )
 );
 
--- The fields of an event as text, each null where it is missing; of JSON that is valid.
+-- The fields of an event as text; a missing field is null. The JSON must be valid.
 create or replace macro event_record(json_line) as (
     from_json(
         json_line,
@@ -58,7 +59,7 @@ create or replace macro without_nulls(names) as (
     list_filter(names, lambda name: name is not null)
 );
 
--- The line that an app writes for an event or a payment.
+-- The line that the app writes for an event, without its line end.
 create or replace macro line_of_event(event_date, user_id, value_prop, position) as (
     '{"day":"' || cast(event_date as varchar)
     || '","event_data":{"position":' || cast(position as varchar)
@@ -66,8 +67,8 @@ create or replace macro line_of_event(event_date, user_id, value_prop, position)
     || '"},"user_id":' || cast(user_id as varchar) || '}'
 );
 
--- How many bytes those lines have, with their ends. The length proof (../read.py) adds
--- them up.
+-- Length in bytes of the line that the app writes for an event or a payment, with its
+-- line end. The length proof (../read.py) adds them up.
 create or replace macro event_bytes(user_id, value_prop, position) as (
     strlen('{"day":"2000-01-01","event_data":{"position":,"value_prop":""},"user_id":}')
     + 1
@@ -84,8 +85,8 @@ create or replace macro payment_bytes(user_id, value_prop, amount) as (
     + strlen(cast(amount as varchar))
 );
 
--- What DuckDB's JSON reader accepts and RFC 8259 does not: NaN and Infinity, a comma
--- before a closing bracket; and JSON that is no object. Looked for outside strings.
+-- Text that DuckDB's JSON reader accepts but RFC 8259 forbids: NaN and Infinity, or a
+-- comma before a closing bracket. Also JSON that is not an object. Strings are skipped.
 create or replace macro is_lax_json(json_line) as (
     regexp_matches(
         regexp_replace(json_line, '"(?:[^"\\]|\\.)*"', '""', 'g'),
@@ -102,8 +103,8 @@ create or replace macro has_repeated_key(json_line, object_path, known) as (
     > list_unique(known_keys(json_line, object_path, known))
 );
 
--- A JSON number without fraction or exponent, or a string of digits: a sign is for
--- numbers only.
+-- A JSON number without fraction or exponent, or a string of digits. Only a number may
+-- have a minus sign.
 create or replace macro is_whole_number(field, json_line, field_path) as (
     regexp_full_match(field, '[0-9]+')
     or (
@@ -112,7 +113,7 @@ create or replace macro is_whole_number(field, json_line, field_path) as (
     )
 );
 
--- Keys that no rule knows; those of event_data as event_data.<key>.
+-- Keys that no rule knows. A key inside event_data is named event_data.<key>.
 create or replace macro unknown_event_keys(json_line) as (
     list_concat(
         list_filter(
@@ -129,9 +130,9 @@ create or replace macro unknown_event_keys(json_line) as (
     )
 );
 
--- The fields of one line of RFC 4180, null where a quote stands where none may. Only
--- lines with a quote are taken apart by pattern: their fields are joined again by NUL,
--- which no readable line holds, so that one split serves both.
+-- The fields of one CSV line by RFC 4180. Null if a quote is misplaced. A pattern
+-- parses only lines with a quote, and joins their fields by NUL, which no readable line
+-- contains. So the same split then works for all lines.
 create or replace macro csv_fields(line) as (
     string_split(
         case
@@ -159,7 +160,7 @@ create or replace macro csv_fields(line) as (
     )
 );
 
--- Every line of a file, in the order of the lines.
+-- Every line of a file, in the order of the file.
 create or replace macro lines_of(read_path, compression_name) as table
     select line
     from read_csv(

@@ -1,5 +1,5 @@
--- The rows of small files that were read as one (`joined`), each with the number of its
--- file among them and with its line there.
+-- The rows of small files that were read as one (`joined`). Each has the number of its
+-- content and its line number in its own file.
 with
 
 places as (

@@ -1,4 +1,4 @@
--- Keys of a file that no rule knows, and how many of its rows have each.
+-- Keys of a file that no rule knows, and the number of rows that have each.
 with
 
 fields as (

@@ -1,4 +1,4 @@
--- The text of valid rows that are not written as an app writes their values.
+-- The text of valid rows that the app would have written differently.
 select
     numbered.line_number,
     numbered.raw_text
