@@ -6,7 +6,7 @@ report_prints as (
     select * from {{ ref('int_report_prints') }}
 ),
 
--- The range of days that all lookbacks together cover. DuckDB skips files outside it.
+-- The days from the first to the last lookback. The engine skips files outside them.
 span as (
     select
         min(lookback_start_date) as first_date,

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and hooks for all tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RECEIVERS = (
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
-    """Where nothing may be skipped, a skip is a failure."""
+    """Turn a skipped test into a failure where no test may be skipped."""
     report = yield
     if report.skipped and not hasattr(report, "wasxfail") and FAIL_SKIPS in os.environ:
         report.outcome = "failed"
@@ -36,13 +36,16 @@ def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
 
 @pytest.fixture(scope="session", autouse=True)
 def _processes_start_in_the_locale() -> None:
-    """In a locale that is not UTF-8 the tests run in Python's UTF-8 mode, as the command does."""
+    """Unset PYTHONUTF8, so that processes start in the locale of the machine.
+
+    .ci/run sets it, so that the tests run in UTF-8 mode as the command does.
+    """
     os.environ.pop("PYTHONUTF8", None)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _interrupts_are_heard() -> None:
-    """A shell starts what runs in the background deaf to Ctrl-C, and all that it starts."""
+    """Stop ignoring Ctrl-C. A shell makes background jobs and their processes ignore it."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -54,17 +57,17 @@ def _no_usage_stats() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _paths_are_given() -> None:
-    """A test that wants a path from the environment sets it."""
+    """Remove the user's paths from the environment. A test that needs one sets it."""
     for name in ("VALUE_PROPS_RAW", "VALUE_PROPS_OUT", "VALUE_PROPS_CACHE"):
         os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _project_is_parsed_once() -> Iterator[None]:
-    """A run into a new folder parses the whole project, which takes as long as its models.
+    """Parse the dbt project once for all tests, because parsing takes as long as the models.
 
-    What it gives depends on the project and the name of the database. A test that starts the
-    command as a process of its own parses it as users do.
+    The result depends only on the project and the name of the database. A test that starts the
+    command in a separate process still parses the project, as users do.
     """
     parsed = {}
     parse = Dbt.parse
@@ -83,14 +86,14 @@ def _project_is_parsed_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """A real S3 server; who stops it starts it again."""
+    """A real S3 server. A test that stops it must start it again."""
     with s3_server(tmp_path_factory.mktemp("s3")) as running:
         yield running
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _nobody_is_told() -> None:
-    """A test that wants a receiver names its own."""
+    """Remove the receivers of notifications from the environment. A test sets its own."""
     for name in list(os.environ):
         if name.startswith(RECEIVERS):
             del os.environ[name]
@@ -98,7 +101,7 @@ def _nobody_is_told() -> None:
 
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
-    """A raw folder with the clean fixture, for a test to change."""
+    """A copy of the clean fixture as raw folder. Tests may change it."""
     folder = tmp_path / "raw"
     shutil.copytree(CLEAN, folder)
     return folder
@@ -106,7 +109,7 @@ def raw(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An out path to which the clean fixture is published, for tests that only read it."""
+    """An out path with a published run of the clean fixture. Tests must not change it."""
     out = tmp_path_factory.mktemp("published") / "out"
     build(out)
     return out
@@ -114,7 +117,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def out(published: Path, tmp_path: Path) -> Path:
-    """A copy of `published`, for a test to change."""
+    """A copy of `published`. Tests may change it."""
     copy = tmp_path / "out"
     shutil.copytree(published, copy, symlinks=True)
     return copy
@@ -122,5 +125,5 @@ def out(published: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    """The models over the raw files that a test gives it."""
+    """A pipeline that runs the models on raw files that the test writes."""
     return Pipeline(tmp_path_factory.mktemp("pipeline"))

@@ -1,4 +1,4 @@
-"""A real Airflow on PostgreSQL, with the DAG value_props, started as `make airflow` does."""
+"""Start a real Airflow with the DAG value_props, on PostgreSQL, as `make airflow` does."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ MAIL_TO = ("one@example.org", "two@example.org")
 
 
 def module_of_dags(name: str) -> ModuleType:
-    """A module beside the DAG, which imports no Airflow."""
-    # Their folder holds a file with the name of the package, so it may not be on the path.
+    """Load a module from the folder of the DAG. The module must not import Airflow."""
+    # The folder is not added to the path, because its file value_props.py would hide the package.
     spec = importlib.util.spec_from_file_location(name, FOLDER / "dags" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -64,13 +64,13 @@ def wait_for(is_so: Callable[[], Any], seconds: float, what: str) -> Any:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """A cluster of its own on this machine; its URL."""
+    """Start a PostgreSQL cluster on this machine, and yield its URL."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     found = programs[-1] if programs else shutil.which("initdb")
     if found is None:
         pytest.skip("PostgreSQL is not installed (Debian package postgresql)")
     bin_path = Path(found).parent
-    # It refuses to run as root.
+    # PostgreSQL refuses to run as root.
     as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
     as_user = as_user if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory(prefix="value_props_pg_") as name:
@@ -78,7 +78,7 @@ def postgres() -> Iterator[str]:
         if as_user:
             shutil.chown(folder, "postgres")
         port = free_port()
-        # Its user may not read where the locale of this process lies.
+        # The user postgres may lack permission to read the locale files of this process.
         environment = {
             key: value
             for key, value in os.environ.items()
@@ -116,15 +116,16 @@ def postgres() -> Iterator[str]:
 
 @dataclass
 class Airflow:
-    """A running Airflow, and what it is to work on.
+    """A running Airflow, its data, and the messages that it sends.
 
     Args:
-        url: of its API server.
-        environ: of its command line.
-        raw: folder of raw files that end on the last Sunday before the last Monday 06:00.
-        sunday: that day.
-        slack: who gets its posts.
-        mails: that it sent: recipients and text.
+        url: address of its API server.
+        environ: environment variables for its command line.
+        raw: folder of raw files whose last day is `sunday`.
+        out: out path of its runs.
+        sunday: the last Sunday before the last Monday 06:00 UTC.
+        slack: receiver of its Slack messages.
+        mails: the mails that it sent: recipients and text.
     """
 
     url: str
@@ -159,7 +160,7 @@ class Airflow:
         return run_id
 
     def ended(self, run_type: str, run_id: str | None = None) -> dict[str, Any]:
-        """A run, once it has ended."""
+        """Wait until a run has ended, and return it."""
 
         def find() -> dict[str, Any] | None:
             for run in self.call("GET", "/dags/value_props/dagRuns?limit=50")["dag_runs"]:
@@ -178,7 +179,7 @@ class Airflow:
         return found
 
     def states(self, run: dict[str, Any]) -> dict[str, Counter[str]]:
-        """How many task instances are in which state, by task."""
+        """Return the number of task instances in each state, by task."""
         found: dict[str, Counter[str]] = {}
         for instance in self.tasks(run):
             found.setdefault(instance["task_id"], Counter())[instance["state"]] += 1
@@ -192,7 +193,7 @@ class Airflow:
         return "\n".join(str(line) for line in self.call("GET", path)["content"])
 
     def logged(self, text: str) -> bool:
-        """Whether a log file holds the text."""
+        """Return whether a log file contains the text."""
         logs = (Path(self.environ["AIRFLOW_HOME"]) / "logs").rglob("*.log")
         return any(text in path.read_text("utf-8", errors="replace") for path in logs)
 
@@ -202,7 +203,7 @@ class Airflow:
 
 
 def command(environ: Mapping[str, str], *arguments: str) -> None:
-    """Run the command line of Airflow."""
+    """Run the command `airflow`, and fail with its output if it fails."""
     answer = subprocess.run(
         [BIN / "airflow", *arguments],
         env=environ,
@@ -216,7 +217,7 @@ def command(environ: Mapping[str, str], *arguments: str) -> None:
 
 
 def shifted_raw(folder: Path, last: datetime.date) -> Path:
-    """The clean fixture, so many weeks later that its last Sunday is another one."""
+    """Write the clean fixture, shifted by whole weeks so that it ends on the given Sunday."""
     by = last - datetime.date(2020, 11, 29)
     assert by.days % 7 == 0
     folder.mkdir()
@@ -232,7 +233,7 @@ def shifted_raw(folder: Path, last: datetime.date) -> Path:
 
 @contextmanager
 def running_airflow(folder: Path) -> Iterator[Airflow]:
-    """Airflow as `make airflow` starts it, with everything that it reaches on this machine."""
+    """Start Airflow as `make airflow` does. All services that it uses run on this machine."""
     slot = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=6)
     sunday = slot.date() - datetime.timedelta(days=slot.weekday() + 1)
     with ExitStack() as running:
@@ -278,7 +279,7 @@ def running_airflow(folder: Path) -> Iterator[Airflow]:
             "VALUE_PROPS_RETRIES": "1",
             "VALUE_PROPS_RETRY_SECONDS": "1",
             "VALUE_PROPS_MAIL_TO": ", ".join(MAIL_TO),
-            # Of the job itself: it would tell of each try.
+            # Receivers of the job itself. The job would notify them of each try.
             "VALUE_PROPS_SLACK_WEBHOOK": f"{slack.url}/job",
             "VALUE_PROPS_NOTIFY": f"json://{slack.address}/apprise",
             **{
@@ -319,7 +320,7 @@ def running_airflow(folder: Path) -> Iterator[Airflow]:
             180,
             "DAG",
         )
-        # The slot of the last Monday is run at once.
+        # Airflow then runs the slot of the last Monday at once.
         found.call("PATCH", "/dags/value_props", is_paused=False)
         yield found
     assert up.returncode == 130
@@ -330,7 +331,7 @@ def running_airflow(folder: Path) -> Iterator[Airflow]:
 
 
 def _stop(up: subprocess.Popen[str]) -> None:
-    # As a terminal does, to all of the group.
+    # A terminal sends Ctrl-C to the whole process group too.
     os.killpg(up.pid, signal.SIGINT)
     try:
         up.wait(60)
@@ -341,7 +342,10 @@ def _stop(up: subprocess.Popen[str]) -> None:
 
 
 def _logs_to(home: str, process: psutil.Process) -> bool:
-    """Whether a process writes below the AIRFLOW_HOME; its environment Airflow overwrites."""
+    """Return whether a process has files open below AIRFLOW_HOME.
+
+    The environment of a process does not tell, because Airflow overwrites it.
+    """
     try:
         return any(file.path.startswith(home) for file in process.open_files())
     except psutil.Error:

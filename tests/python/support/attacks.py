@@ -1,4 +1,4 @@
-"""What the attacks share: how long they last, what they leave as figures, and what has to hold."""
+"""Shared by the attacks: their length, the record of their figures, and the assertions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.harness import CLEAN, ROOT, manifest_of, published_rows, sha256, va
 
 from value_props.publish.out_path import edition_at
 
-# `make torture` sets it; else each attack is a short one.
+# `make torture` sets the variable. Without it, attacks are short.
 IS_LONG = "VALUE_PROPS_TORTURE" in os.environ
 FIGURES = ROOT / "target" / "torture.jsonl"
 RUN_DATE = ("--run-date", "2020-12-01")
@@ -23,17 +23,17 @@ UNEXPECTED = re.compile(r"Unexpected \w+|Traceback \(most recent")
 
 
 def dose(short: int, full: int) -> int:
-    """How often an attack is tried."""
+    """Return the number of tries of an attack: `full` in a long run, else `short`."""
     return full if IS_LONG else short
 
 
 def draw(name: str) -> Random:
-    """The random numbers of an attack, the same in each run."""
+    """Return the random numbers of an attack. They are the same in each run."""
     return Random(name)
 
 
 def record(attack: str, **figures: object) -> None:
-    """Keep the figures of a long run for the page on reliability."""
+    """Save the figures of a long run for the page on reliability. Short runs save nothing."""
     if IS_LONG:
         FIGURES.parent.mkdir(exist_ok=True)
         with FIGURES.open("a", encoding="utf-8") as file:
@@ -41,7 +41,7 @@ def record(attack: str, **figures: object) -> None:
 
 
 def variant(folder: Path, number: int) -> Path:
-    """Raw files that give a mart of their own: the clean ones, and some payments of a user."""
+    """Write raw files whose mart is unlike others: the clean ones, with more payments."""
     folder.mkdir(parents=True)
     for path in CLEAN.iterdir():
         text = path.read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ def variant(folder: Path, number: int) -> Path:
 
 
 def assert_told(code: int, said: str) -> None:
-    """That a run ended with an exit code that is documented, and a sentence where it failed."""
+    """Assert that a run ended with a documented exit code, and explained a failure."""
     assert code in (0, 1, 2, 3, 4), said
     assert not UNEXPECTED.search(said), said
     told = (f"(exit {code})", "Interrupted", "Error: ")
@@ -60,7 +60,7 @@ def assert_told(code: int, said: str) -> None:
 
 
 def assert_whole(out: Path) -> dict[str, Any]:
-    """That what readers find is the files of one run, as its manifest describes them.
+    """Assert that readers find the files of one run, as its manifest describes them.
 
     Returns:
         The manifest.
@@ -79,7 +79,7 @@ def assert_whole(out: Path) -> dict[str, Any]:
 
 
 def assert_recorded_once(out: Path, started: set[str]) -> None:
-    """That each run that began is told once by the history."""
+    """Assert that the history lists each started run exactly once."""
     answer = value_props("history", "--out", out, "--limit", "100000", "--json", exit_code=0)
     told = [run["run_id"] for run in json.loads(answer.stdout)]
     assert len(told) == len(set(told))
@@ -87,20 +87,25 @@ def assert_recorded_once(out: Path, started: set[str]) -> None:
 
 
 def run_to_its_end(*arguments: str | Path, **options: Any) -> tuple[int, str]:
-    """Run the command to its end, with options of `Started`: its exit code, and what it said."""
+    """Run the command to its end, and return its exit code and output.
+
+    Args:
+        arguments: arguments of `value-props`.
+        options: other fields of `Started`.
+    """
     with tempfile.TemporaryDirectory() as folder:
         started = Started(arguments, Path(folder) / "said", **options)
         return started.wait(), started.said
 
 
 def attempt(out: Path, raw: Path, *arguments: str, **options: Any) -> tuple[int, str]:
-    """Build, whatever becomes of it: the exit code, and what the run said."""
+    """Try to build, and return the exit code and output of the run."""
     command = ("build", "--raw", raw, "--out", out, *RUN_DATE, "--make-current")
     return run_to_its_end(*command, *arguments, **options)
 
 
 def build_whole(out: Path, raw: Path, *arguments: str, **options: Any) -> dict[str, Any]:
-    """Build, and expect that readers find the files of this run.
+    """Build, and assert that readers find the files of this run.
 
     Returns:
         The manifest.

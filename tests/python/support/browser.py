@@ -1,4 +1,4 @@
-"""Pages in a headless Chromium, which may load nothing but local files."""
+"""Open pages in a headless Chromium that may load only local files."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-# What WCAG 2.2 asks for at level AA, and what axe's authors advise beside.
+# The rules of WCAG 2.2 at level AA, and the best practices of the authors of axe.
 AXE_RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 
 
 @dataclass
 class Opened:
-    """A page that was opened, and all that it asked for.
+    """An open page, with its requests and messages.
 
     Args:
         page: the page.
-        requests: addresses of all requests, its own first.
-        messages: what the console and dialogs said.
+        requests: addresses of all requests. The first is that of the page.
+        messages: texts of the console and of dialogs.
     """
 
     page: Page
@@ -35,25 +35,25 @@ class Opened:
 
     @property
     def remote_requests(self) -> list[str]:
-        """The requests that would leave the machine."""
+        """Requests that would leave the machine."""
         return [url for url in self.requests if not url.startswith(("file:", "data:", "blob:"))]
 
     def overflow(self) -> int:
-        """By how many pixels the page is wider than its window."""
+        """Return by how many pixels the page is wider than its window."""
         width: int = self.page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         return width
 
     def violations(self) -> list[str]:
-        """What axe finds wrong, a rule and its first place each."""
+        """Return the violations that axe finds: each rule with the first place that breaks it."""
         found = Axe().run(self.page, options={"runOnly": list(AXE_RULES)}).response["violations"]
         return [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in found]
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The system's browser; the test is skipped where there is none."""
+    """Start the system's browser. Skip the test if there is none."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip("chromium is not installed (Debian package chromium)")
@@ -74,10 +74,10 @@ def open_page(
     """Open a local file. The page's own policy against scripts is off, so that axe can run.
 
     Args:
-        browser: of `chromium`.
-        path: of the page.
-        width: of the window, pixels.
-        height: of the window, pixels.
+        browser: the browser of `chromium`.
+        path: file of the page.
+        width: width of the window in pixels.
+        height: height of the window in pixels.
         is_dark: whether the user prefers a dark page.
     """
     context = browser.new_context(

@@ -1,4 +1,4 @@
-"""Runs that publish small files to a bucket, and what readers find there."""
+"""Publish small files to a bucket as a run does, and read them as a reader does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAKE = f"s3://{BUCKET}"
 
 
 def publish(folder: Path, prefix: str, run_id: str, lake: str = LAKE) -> None:
-    """What a run does, on a machine whose folder this is."""
+    """Publish as a run does. The folder stands for the machine of the run."""
     bucket = Bucket(f"{lake}/{prefix}")
     remote = BucketPublisher(Place(str(bucket), folder, bucket), OutPath(folder), bucket)
     remote.out.prepare()
@@ -42,7 +42,7 @@ def publish(folder: Path, prefix: str, run_id: str, lake: str = LAKE) -> None:
             remote.make_current(run_id)
             history.commit(remote.out, run_id)
         except (KeyboardInterrupt, ValuePropsError):
-            # That of a failed run.
+            # Publish the record of the failed run.
             if not history.recover_record(remote.out, run_id):
                 history.commit(remote.out, run_id)
             raise
@@ -50,7 +50,7 @@ def publish(folder: Path, prefix: str, run_id: str, lake: str = LAKE) -> None:
 
 
 def published(prefix: str, lake: str = LAKE) -> dict[str, str]:
-    """What a reader finds by the root manifest: the content of each output."""
+    """Return the content of each output that the root manifest names; empty without one."""
     bucket = Bucket(f"{lake}/{prefix}")
     try:
         manifest = json.loads(bucket.read(MANIFEST))

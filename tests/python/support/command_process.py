@@ -1,7 +1,7 @@
-"""The command in a process of its own that starts in no time: what it imports is loaded already.
+"""Run the command in a separate process that starts at once, because its imports are loaded.
 
-A server of processes imports dbt once, and each run is forked from it. So a test can start, stop
-and kill hundreds of runs. This module is what that server imports.
+A fork server imports this module, and with it dbt, once. Each run is forked from it. So a test
+can start, stop and kill hundreds of runs.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ LONGEST_SECONDS = 300
 
 
 class Started:
-    """A run of the command.
+    """A run of the command in a separate process.
 
     Args:
-        arguments: of `value-props`.
-        output: the file that gets what it prints.
-        environment: variables to set; an empty text removes one.
-        prepare: called in its process before the command is.
+        arguments: arguments of `value-props`.
+        output: file for its standard output and standard error.
+        environment: variables to set; an empty text removes a variable.
+        prepare: called in the process before the command starts.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Started:
         self.process.start()
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, if it has not ended."""
+        """Send the process a signal, if it has not ended."""
         if self.process.is_alive() and self.process.pid:
             os.kill(self.process.pid, number)
 
     def wait(self, seconds: float = LONGEST_SECONDS) -> int:
-        """Its exit code; negative is the signal that ended it."""
+        """Wait for the end, and return the exit code; for a signal, its negative number."""
         self.process.join(seconds)
         code = self.process.exitcode
         if code is None:
@@ -69,7 +69,7 @@ class Started:
 
     @property
     def said(self) -> str:
-        """All that it printed, as one line; nothing where it did not come to its start."""
+        """The whole output as one line; empty if the command did not start."""
         if not self.output.exists():
             return ""
         return " ".join(self.output.read_text(encoding="utf-8", errors="replace").split())
@@ -79,9 +79,9 @@ def _server() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     with pytest.MonkeyPatch.context() as patched:
-        # The server does not know the path of its parent otherwise.
+        # Otherwise the fork server does not know the import path of this process.
         patched.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(ROOT)]))
-        # In a locale that is not UTF-8 the command starts itself again, and what is forked can't.
+        # In a locale that is not UTF-8 the command restarts itself, which a fork cannot do.
         patched.setenv("PYTHONUTF8", "1")
         forkserver.ensure_running()
     return context

@@ -1,4 +1,4 @@
-"""The project beside the independent reference: what both make of a raw folder, to the row."""
+"""Compare the project with the independent reference, row by row, on the same raw folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from value_props.errors import ExitCode, ValuePropsError
 
 
 def compare(pipeline: Pipeline, case: RawCase, *, in_every_way: bool = True) -> None:
-    """Run both on the case and expect the same of them, to the row."""
+    """Run both on a case, and assert that all results are equal, row by row.
+
+    Args:
+        pipeline: the project.
+        case: the raw folder and the parameters.
+        in_every_way: whether to also compare the ways to ingest, see ingest_in_every_way().
+    """
     pipeline.write(case.files)
     expected = outcome_of(case, pipeline.raw_path)
     if expected is None:
@@ -33,13 +39,13 @@ def compare(pipeline: Pipeline, case: RawCase, *, in_every_way: bool = True) -> 
     assert pipeline.mart() == expected.mart
     assert unknown_keys(pipeline) == expected.unknown_keys
     assert failed_gates(pipeline) == expected.gate
-    # Without any day to cut off at, the weekly mart is empty.
+    # Without a cut-off, the weekly mart is empty.
     assert orphan_taps(pipeline) == (expected.orphan_taps if expected.week_starts else 0)
     assert is_refused(pipeline) != expected.passes
 
 
 def outcome_of(case: RawCase, raw_path: Path) -> Outcome | None:
-    """What the reference computes; None where it says that the run cannot start."""
+    """Return the results of the reference. None if it says that the run cannot start."""
     try:
         return compute(raw_path, case.parameters)
     except Stopped:

@@ -1,7 +1,8 @@
-"""Runs dbt for another process, as often as it asks: one Spark application for several builds.
+"""Run dbt for another process, as often as it asks, so that builds share a Spark application.
 
-Each line of standard input is a JSON list, the arguments of dbt; each line of standard output tells
-whether they succeeded. All else goes to standard error. It needs dbt and nothing of this project.
+Each line of standard input is a JSON list of arguments for dbt. Each line of standard output tells
+whether the call succeeded. Other output goes to standard error. The server needs dbt, but no code
+of this project.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dbt.cli.main import dbtRunner
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Answer requests until the input ends."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for line in sys.stdin:

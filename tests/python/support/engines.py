@@ -1,4 +1,4 @@
-"""Runs the project on Spark, or on a server that speaks its protocol, beside DuckDB."""
+"""Run the project on Spark, or on a server that speaks its protocol, to compare with DuckDB."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.harness import ROOT, free_port
 
 from value_props.database import literal
 
-# What a run on any engine must have in common with the run on DuckDB.
+# Tables that must be the same on any engine as on DuckDB.
 TABLES = {
     "marts": ("fct_prints", "fct_value_prop_weeks", "fct_position_weeks", "dim_value_props"),
     "quality": (
@@ -38,13 +38,13 @@ START_SECONDS = 60
 
 @dataclass(frozen=True)
 class Engine:
-    """A process that runs dbt on one engine, and where that leaves its tables.
+    """A process that runs dbt on one engine, and the place of its tables.
 
     Args:
         dbt: the process, see dbt_server.py.
-        target: of the profile.
-        folder: for what dbt writes.
-        pattern: of a table's Parquet files, with {schema} and {table}.
+        target: target in the dbt profile.
+        folder: folder for the files that dbt writes.
+        pattern: glob of a table's Parquet files, with {schema} and {table}.
     """
 
     dbt: subprocess.Popen[str]
@@ -53,7 +53,7 @@ class Engine:
     pattern: str
 
     def build(self, dbt_vars: Mapping[str, str], options: Sequence[str] = ()) -> None:
-        """Run `dbt build`, and fail with its output where it fails."""
+        """Run `dbt build`. If it fails, fail the test with its output."""
         arguments = [
             *("build", *options, "--target", self.target, "--vars", json.dumps(dict(dbt_vars))),
             *("--project-dir", str(ROOT), "--profiles-dir", str(ROOT / "profiles")),
@@ -69,7 +69,11 @@ class Engine:
         assert answer == "true\n", (self.folder / "dbt.log").read_text(encoding="utf-8")
 
     def differences(self, database: Path) -> dict[str, int]:
-        """Rows of each table that DuckDB or this engine has alone; nothing where they agree."""
+        """Return the number of rows that only one of the engines has, for each table that differs.
+
+        Args:
+            database: the DuckDB database to compare with.
+        """
         found = {}
         with duckdb.connect(str(database), read_only=True) as connection:
             for schema, tables in TABLES.items():
@@ -91,7 +95,7 @@ class Engine:
 
 @contextmanager
 def sail(folder: Path, store: Path) -> Iterator[Engine]:
-    """A Sail server, which needs no Java; its catalog is empty, and goes with it."""
+    """Start a Sail server, which needs no Java. Its catalog starts empty and is not kept."""
     port = free_port()
     command = [sys.executable, "-m", "pysail", "spark", "server", "--port", str(port)]
     with _running([*command, "--directory", str(folder)], folder / "sail.log"):
@@ -104,11 +108,17 @@ def sail(folder: Path, store: Path) -> Iterator[Engine]:
 
 @contextmanager
 def spark(folder: Path, store: Path, master: str = "local[2]") -> Iterator[Engine]:
-    """One Spark application in the process of dbt, with the executors of a cluster or without."""
+    """Start a Spark application in the process of dbt, locally or on a cluster.
+
+    Args:
+        folder: folder for the files of dbt and Spark.
+        store: folder to which `value-props load` exported.
+        master: Spark master; local[2] is two threads without a cluster.
+    """
     environment = {
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_LOCAL_DIRS": str(folder / "scratch"),
-        # Most of the code runs a few times only, and is not worth a second compilation.
+        # Most code runs only a few times, so optimizing it with a second compilation does not pay.
         "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1",
         "VALUE_PROPS_SPARK_MASTER": master,
         "VALUE_PROPS_SPARK_MEMORY": "1g",
@@ -123,10 +133,10 @@ def spark(folder: Path, store: Path, master: str = "local[2]") -> Iterator[Engin
 
 @contextmanager
 def spark_cluster(folder: Path) -> Iterator[tuple[str, str]]:
-    """A master and two workers of one core each, as processes on the loopback address.
+    """Start a Spark master and two workers of one core each on the loopback address.
 
     Yields:
-        The address of the master, and of its status page.
+        The address of the master, and the address of its status page.
     """
     port, page_port = free_port(), free_port()
     master = f"spark://127.0.0.1:{port}"
@@ -159,7 +169,11 @@ def spark_cluster(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def cores_in_use(page: str) -> list[int]:
-    """Of each worker that is alive, the cores that executors hold, as the master tells it."""
+    """Return the number of cores that executors use on each live worker.
+
+    Args:
+        page: address of the master's status page.
+    """
     with urllib.request.urlopen(page, timeout=10) as answer:
         status = json.load(answer)
     return [worker["coresused"] for worker in status["workers"] if worker["state"] == "ALIVE"]
@@ -169,7 +183,7 @@ def cores_in_use(page: str) -> list[int]:
 def _dbt_on(
     python: Path, folder: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
-    """The server of dbt for as long as the block lasts; what it says is in dbt.log."""
+    """Context manager that runs dbt_server.py. Its log is in dbt.log."""
     with (folder / "dbt.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             [str(python), str(Path(__file__).with_name("dbt_server.py"))],
@@ -189,7 +203,7 @@ def _dbt_on(
 def _running(
     command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[None]:
-    """A process for as long as the block lasts."""
+    """Context manager that runs a process during the block."""
     variables = {**os.environ, **(environment or {})}
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(command, env=variables, stdout=output, stderr=output)

@@ -1,4 +1,4 @@
-"""Runs the command, or only the models, in this process, as often as a test likes."""
+"""Run the command, or only the models, in this process."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ from value_props.run.request import Request
 
 ROOT = Path(__file__).resolve().parents[3]
 CLEAN, DIRTY = (ROOT / "tests" / "fixtures" / name for name in ("clean", "dirty"))
-# A day on which the last week of the fixtures is over.
+# A run date after the last week of the fixtures.
 RUN_DATE = "2020-12-01"
-# The command, as the first words of a process of its own.
+# Command line that starts value-props in a separate process.
 COMMAND = [sys.executable, "-c", "from value_props.cli.program import main; main()"]
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens at now."""
+    """Return a port of this machine on which no process listens now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
 def files_of_project(*patterns: str) -> list[Path]:
-    """The files in git, and those that are new."""
+    """Return the files that git tracks, and new files that it does not ignore."""
     listed = subprocess.run(
         ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
         capture_output=True,
@@ -60,18 +60,18 @@ def files_of_project(*patterns: str) -> list[Path]:
 
 
 def clean_files() -> dict[str, bytes]:
-    """The raw files of the clean fixture, by name."""
+    """Return the raw files of the clean fixture, by name."""
     return {path.name: path.read_bytes() for path in CLEAN.iterdir()}
 
 
 def folder_request(raw: Path, out: Path, **parameters: str) -> Request:
-    """What a user asks of a run that reads one folder and publishes to another."""
+    """Return the request of a user for a run that reads `raw` and publishes to `out`."""
     return Request(ROOT, Place(str(raw), raw), Place(str(out), out), parameters)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the command answered."""
+    """The result of the command."""
 
     returncode: int
     stdout: str
@@ -79,22 +79,22 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """All that it said, as one line."""
+        """The whole output as one line."""
         return " ".join((self.stdout + self.stderr).split())
 
 
 def begun(run_id: str) -> Begun:
-    """The start of a run that some test makes up."""
+    """Return the start of an invented run."""
     parameters = {"week_rule": "complete", "run_date": "2020-12-01"}
     return Begun(run_id, "2020-12-01T00:00:00Z", "it's raw", parameters, None, {"duckdb": "2.0.0"})
 
 
 def value_props(*arguments: str | Path, exit_code: int | None = None) -> Answer:
-    """Run the command in this process, which spares it most of its start.
+    """Run the command in this process, which starts faster than a separate one.
 
     Args:
-        arguments: of the command.
-        exit_code: that it has to end with; None allows any.
+        arguments: arguments of `value-props`.
+        exit_code: expected exit code; None allows any.
     """
     stdout, stderr = io.StringIO(), io.StringIO()
     with (
@@ -104,7 +104,7 @@ def value_props(*arguments: str | Path, exit_code: int | None = None) -> Answer:
     ):
         patched.chdir(ROOT)
         patched.setattr(sys, "argv", ["value-props", *map(str, arguments)])
-        # It would end this process.
+        # start_in_utf_8 would replace this process.
         patched.setattr(cli, "start_in_utf_8", lambda: None)
         with pytest.raises(SystemExit) as ended:
             cli.main()
@@ -116,36 +116,36 @@ def value_props(*arguments: str | Path, exit_code: int | None = None) -> Answer:
 def build(
     out: str | Path, *arguments: str | Path, raw: str | Path = CLEAN, exit_code: int = 0
 ) -> Answer:
-    """Build into an out path, and expect an exit code."""
+    """Build into an out path, and assert the exit code."""
     given = ("--raw", raw, "--out", out, "--run-date", RUN_DATE)
     return value_props("build", *given, *arguments, exit_code=exit_code)
 
 
 def history_of(out: str | Path) -> list[dict[str, Any]]:
-    """What `value-props history` tells of the runs in an out path, the newest first."""
+    """Return the runs in an out path from `value-props history`, newest first."""
     answer = value_props("history", "--out", out, "--json", exit_code=0)
     runs: list[dict[str, Any]] = json.loads(answer.stdout)
     return runs
 
 
 def manifest_of(out: Path) -> dict[str, Any]:
-    """The manifest of the run that is published."""
+    """Return the manifest of the published run."""
     found: dict[str, Any] = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     return found
 
 
 def published_rows(out: Path, query: str) -> list[tuple[Any, ...]]:
-    """The rows of a query on the database that is published."""
+    """Return the rows of a query on the published database."""
     with duckdb.connect(str(out / "value_props.duckdb"), read_only=True) as connection:
         return connection.execute(query).fetchall()
 
 
 @dataclass
 class Pipeline:
-    """The project, parsed once, over one raw folder whose files a test replaces.
+    """The project, parsed once, with a raw folder whose files a test replaces.
 
     Args:
-        folder: for the raw files, the database and what dbt writes.
+        folder: folder for the raw files, the database and the files that dbt writes.
     """
 
     folder: Path
@@ -180,12 +180,12 @@ class Pipeline:
         return self.dbt.build(options)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """The rows of a query on what was built."""
+        """Return the rows of a query on the database of the last build."""
         with database.opened(self.database) as connection:
             return connection.execute(sql).fetchall()
 
     def mart(self) -> list[tuple[Any, ...]]:
-        """fct_prints in the order of final.csv."""
+        """Return the rows of fct_prints in the order of final.csv."""
         with database.opened(self.database) as connection:
             result = connection.execute(f"from {database.MART}")
             assert tuple(column[0] for column in result.description or []) == MART_COLUMNS
@@ -193,7 +193,7 @@ class Pipeline:
 
 
 def vars_of(parameters: Parameters) -> dict[str, str]:
-    """The parameters of the reference as dbt vars."""
+    """Return the parameters of the reference as dbt vars."""
 
     def text_of(value: date | Decimal | bool | int | str | None) -> str:
         if value is None:
@@ -204,9 +204,9 @@ def vars_of(parameters: Parameters) -> dict[str, str]:
 
 
 def ingest_in_every_way(raw_path: Path) -> Inventory:
-    """Read the raw files by the length proof, small ones as one, and line by line.
+    """Read the raw files by the length proof, as one batch of small files, and line by line.
 
-    All have to give the same.
+    Assert that all ways give the same rows.
 
     Returns:
         The inventory of the first way.
@@ -252,10 +252,10 @@ def _parts_of(inventory: Inventory) -> dict[str, Any]:
 
 
 def sha256(path: Path) -> str:
-    """Of a file, apart from the code that is tested."""
+    """Return the sha256 of a file, computed without the code under test."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def contents(out: Path) -> dict[str, str]:
-    """The sha256 of everything that the stable names show."""
+    """Return the sha256 of each file that the stable names show."""
     return {name: sha256(out / name) for name in REPORT.stable_names}

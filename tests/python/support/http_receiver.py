@@ -1,4 +1,4 @@
-"""A real HTTP server on this machine that keeps what it is sent."""
+"""Start a real HTTP server on this machine that records requests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def with_status(status: int, **headers: str) -> Answer:
 
 @dataclass
 class Receiver:
-    """A real HTTP server on this machine that keeps what it is sent, by path."""
+    """A running HTTP server that records method, path and body of each request."""
 
     url: str
     answer: Answer = field(default_factory=lambda: with_status(200))
@@ -38,21 +38,21 @@ class Receiver:
 
     @property
     def address(self) -> str:
-        """Its host and port, for URLs of other schemes."""
+        """Host and port, for URLs of other schemes."""
         return self.url.partition("://")[2]
 
     def environ(self, *variables: str, **others: str) -> dict[str, str]:
-        """The environment that names this receiver in each of the variables."""
+        """Return an environment in which each of the variables is a URL of this receiver."""
         paths = {variable: f"{self.url}/{variable}/{SECRET}" for variable in variables}
         return {**paths, **others}
 
     def payload(self, variable: str) -> Any:
-        """The one payload that was sent to what the variable names."""
+        """Return the only payload that was sent to the URL of a variable."""
         [body] = [body for _, path, body in self.requests if path == f"/{variable}/{SECRET}"]
         return json.loads(body)
 
     def trickle(self, handler: BaseHTTPRequestHandler) -> None:
-        """Send a byte now and then, for ever."""
+        """Send a byte every 0.05 seconds until the receiver ends or the client leaves."""
         try:
             while not self.is_over.wait(0.05):
                 handler.wfile.write(b"a")
@@ -61,7 +61,7 @@ class Receiver:
 
 
 def stays_silent(receiver: Receiver) -> None:
-    """Have a receiver take requests, and never answer."""
+    """Make a receiver accept requests but never answer."""
 
     def answer(_: BaseHTTPRequestHandler) -> None:
         receiver.is_over.wait()
@@ -70,7 +70,7 @@ def stays_silent(receiver: Receiver) -> None:
 
 
 def never_ends_its_headers(receiver: Receiver) -> None:
-    """Have a receiver send a byte of its headers well within each timeout of a read."""
+    """Make a receiver send its headers without end, each byte within any read timeout."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Endless: ")
@@ -80,7 +80,7 @@ def never_ends_its_headers(receiver: Receiver) -> None:
 
 
 def never_ends_its_answer(receiver: Receiver) -> None:
-    """Have a receiver take requests, and send a body without end."""
+    """Make a receiver accept requests and send a body without end."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         with_status(200)(handler)
@@ -90,7 +90,7 @@ def never_ends_its_answer(receiver: Receiver) -> None:
 
 
 def with_json(text: bytes) -> Answer:
-    """Answers with a body of JSON, as the API of a service does."""
+    """Return an answer with status 200 and a JSON body."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -103,7 +103,7 @@ def with_json(text: bytes) -> Answer:
 
 
 def _certificate(folder: Path) -> ssl.SSLContext:
-    """A certificate that nobody trusts."""
+    """Return a TLS context with a self-signed certificate, which no client trusts."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     subprocess.run(
         [
@@ -123,7 +123,7 @@ def receiving(certificates: Path | None = None) -> Iterator[Receiver]:
     """Start a receiver.
 
     Args:
-        certificates: an empty folder for its certificate; None for http.
+        certificates: empty folder for its certificate; None for plain http.
     """
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Have code die at any step that it takes on the file system."""
+"""Kill code at any of its steps on the file system."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from value_props.publish.out_path import Edition
 
-# Whatever changes a name or a mode, or waits for the disk.
+# Functions that change a name or a mode, or flush to the disk.
 STEPS = [
     (Path, "chmod"),
     (Path, "mkdir"),
@@ -25,20 +25,24 @@ STEPS = [
 
 
 class KilledError(BaseException):
-    """Stands for a signal: nothing of the project catches it."""
+    """Stands for a kill signal. No code of the project catches it."""
 
 
 def names_of(edition: Edition) -> list[str]:
-    """A file for each stable name; for a folder of many files, one below it."""
+    """Return a file for each stable name. For a folder, it is a file in the folder."""
     below = edition.mart.replace("*", "2020-11-23")
     return [below if below.startswith(f"{name}/") else name for name in edition.stable_names]
 
 
 def is_killed_at(wanted: int, action: Callable[[], None]) -> bool:
-    """Have an action die in place of its step of that number, counted from 0.
+    """Run an action that is killed just before one of its steps.
+
+    Args:
+        wanted: number of the step, counted from 0.
+        action: code to run.
 
     Returns:
-        Whether it did; False where it takes fewer steps.
+        True if it was killed, False if it ended because it has fewer steps.
     """
     numbers = count()
 

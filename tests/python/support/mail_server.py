@@ -1,4 +1,4 @@
-"""An SMTP server on this machine that keeps the mails that it is sent."""
+"""Start an SMTP server on this machine that records mails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from threading import Thread
 
 @contextmanager
 def mail_server() -> Iterator[tuple[int, list[tuple[list[str], str]]]]:
-    """An SMTP server on this machine: its port, and the recipients and text of each mail."""
+    """Start an SMTP server on this machine.
+
+    Yields:
+        Its port, and a list that gets the recipients and text of each mail.
+    """
     mails: list[tuple[list[str], str]] = []
 
     class Handler(socketserver.StreamRequestHandler):

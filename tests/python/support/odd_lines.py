@@ -1,8 +1,8 @@
-"""Parts of raw lines that no field holds: members, columns, quoting, and whole broken lines."""
+"""Odd parts of raw lines outside the fields: members, columns, quoting, whole broken lines."""
 
 from __future__ import annotations
 
-# Members that no rule minds, at the top of an object or inside event_data.
+# Members that the rules tolerate, at the top of an object or inside event_data.
 EXTRA_MEMBERS = (
     '"session":"abc"',
     '"app":{"version":[1,2,{"beta":null}]}',
@@ -169,7 +169,7 @@ BROKEN_BYTES = (
     b"\xe9",
 )
 
-# Quoting that RFC 4180 does not allow, for the value prop of a payment.
+# Value props of a payment with quoting that RFC 4180 does not allow.
 BROKEN_CSV_TEXTS = (
     'po"int',
     'point"',

@@ -1,4 +1,4 @@
-"""Texts that a field of a raw row may hold: odd and valid, or broken in one way each."""
+"""Texts for a field of a raw row: odd but valid, or broken in one way."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ STRANGE_VALUE_PROPS = (
     "x" * 300,
     "\u20ac" * 2000,
 )
-# A line of CSV ends at these, so only JSON, which escapes them, can hold them.
+# A CSV line ends at these characters. Only JSON can contain them, because it escapes them.
 VALUE_PROPS_OF_JSON_ONLY = ("line\nbreak", "return\rhere", "both\r\n", "\n")
 
 MISSING_IN_JSON = (None, "null", '""', '" "', '"\\t"', '" \\t\\u0020\\u0009 "')

@@ -1,9 +1,9 @@
-"""Raw folders to run the pipeline on: small ones for hypothesis, larger ones from a seed.
+"""Make raw folders to test the pipeline: small ones for hypothesis, larger ones from a seed.
 
-Hypothesis draws a case as one string of bytes: a few for the parameters, two for the layout of
-each file, and one for each place where a row may stand. A zero means no row, a plain file, the
-simplest parameter, so that a failing case shrinks to the rows and parameters it needs. One string,
-because hypothesis fills a test with near copies of a case that is drawn in many steps.
+Hypothesis draws a case as one string of bytes: a few bytes for the parameters, two for the layout
+of each file, and one for each place that may have a row. Zero means no row, a plain file or the
+simplest parameter. So a failing case shrinks to the rows and parameters that it needs. It is one
+string because hypothesis makes many near copies of a case that it draws in many steps.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 LAST_MONDAYS = (date(2020, 11, 23), date(2020, 12, 28), date(2021, 1, 4), date(2024, 2, 26))
 
-# About half of these places hold a row.
+# Number of places for rows. About half of them have a row.
 PLACES = {"prints": 72, "taps": 56, "pays": 56}
 MOST_FILES = 3
 CASE_BYTES = 21 + sum(1 + 2 * MOST_FILES + places for places in PLACES.values())
@@ -33,7 +33,12 @@ CASE_BYTES = 21 + sum(1 + 2 * MOST_FILES + places for places in PLACES.values())
 
 @dataclass(frozen=True)
 class RawCase:
-    """A raw folder (file name to bytes; a name may hold a subfolder) and how to run on it."""
+    """A raw folder and the parameters of a run.
+
+    Args:
+        files: content of each file by name; a name may contain a subfolder.
+        parameters: parameters of the run.
+    """
 
     files: dict[str, bytes]
     parameters: Parameters
@@ -41,7 +46,12 @@ class RawCase:
 
 @dataclass(frozen=True)
 class _FileShape:
-    """A file: its layout (0 is plain), and the seed of each row and whether the row is plain."""
+    """A file.
+
+    Args:
+        layout: code of its layout; 0 is a plain file.
+        rows: for each row, its seed and whether the row is plain.
+    """
 
     layout: int
     rows: list[tuple[str, bool]]
@@ -63,7 +73,7 @@ class _Shape:
 
 @dataclass
 class _World:
-    """What the rows of a case have in common; `events` grows while they are made."""
+    """Facts that all rows of a case share. `events` grows while the rows are made."""
 
     shape: _Shape
     users: list[int]
@@ -147,7 +157,7 @@ def _make_event(world: _World, source: str, rng: Random) -> Event:
         day = _edge_day(world, rng)
     prints = world.events["prints"]
     if source != "prints" and prints and rng.random() < 0.6:
-        # Near a print: the same in all, or in all but one.
+        # Copy a print exactly, or with one field changed.
         near = rng.choice(prints)
         differs = rng.choice(("", "", "", "", "day", "user_id", "position", "position"))
         return Event(
@@ -161,17 +171,17 @@ def _make_event(world: _World, source: str, rng: Random) -> Event:
 
 def _edge_day(world: _World, rng: Random) -> str:
     parameters = world.shape.parameters
-    # A late print moves the cut-off away from the data unless the case sets one.
+    # If the case sets no cut-off, a late print would move it away from the other data.
     if parameters.as_of_date is None or rng.random() < 0.3:
         return "2000-01-01"
     return (parameters.run_date + timedelta(days=rng.choice((0, 1)))).isoformat()
 
 
 def _covering_lines(world: _World, source: str, writer: Writer) -> list[bytes]:
-    """Plain rows without which the gates of completeness would fail."""
+    """Return the plain rows that the completeness gates need to pass."""
     rng = Random(world.shape.world)
     if source == "prints":
-        # One week more than the report holds: a cut-off in mid-week moves it back by one.
+        # Cover one week more than the report, because a mid-week cut-off moves it back a week.
         days = _days(world.report_days[0] - timedelta(weeks=1), world.shape.last_day)
         events = [
             Event(
@@ -183,7 +193,7 @@ def _covering_lines(world: _World, source: str, writer: Writer) -> list[bytes]:
             for day in days
         ]
     else:
-        # The days that a report may end on.
+        # The days on which a report may end.
         sunday = world.report_days[-1]
         ends = {sunday - timedelta(weeks=1), sunday, world.shape.last_day}
         ends.add(world.shape.parameters.as_of_date or sunday)
@@ -209,7 +219,7 @@ def raw_cases() -> st.SearchStrategy[RawCase]:
 
 
 class _Choices:
-    """Takes choices from a string of bytes, of which zero is the first choice."""
+    """Turns a string of bytes into choices. Zero is the first choice."""
 
     def __init__(self, content: bytes) -> None:
         self._bytes = iter(content)
@@ -279,7 +289,13 @@ def _read_shape(choices: _Choices) -> _Shape:
 def big_case(seed: int, rows: int, broken_share: float = 0.02) -> RawCase:
     """Make a raw folder of about `rows` prints, `rows // 4` taps and `rows` payments.
 
-    Two files a source, many users, a share of the rows broken; a valid run with a mart.
+    It has two files per source, many users and a share of broken rows. A run on it is valid and
+    has a mart.
+
+    Args:
+        seed: seed of the random numbers.
+        rows: approximate number of prints.
+        broken_share: share of broken rows, 0 to 1.
     """
     rng = Random(seed)
     last_monday = date(2020, 12, 28)

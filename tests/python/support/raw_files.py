@@ -1,4 +1,4 @@
-"""Raw files as bytes, for raw_data.py: names and layouts, and what keeps a run from starting."""
+"""Make raw files as bytes for raw_data.py: names, layouts, and faults that stop a run."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ IGNORED_FILES = {
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a folder, which is made where it does not exist."""
+    """Write files into a folder. Create the folder if it does not exist."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         path = folder / name
@@ -78,7 +78,7 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def layout_of(code: int) -> Random | None:
-    """The choices of a file's layout; None is a plain file."""
+    """Return the random choices for a file's layout; None for a plain file."""
     return Random(code) if code else None
 
 
@@ -113,7 +113,7 @@ def _end(style: bytes | None, layout: Random) -> bytes:
 
 
 def _gzip(content: bytes, layout: Random | None = None) -> bytes:
-    """Pack bytes into one gzip member, or (by the layout) into several cut anywhere."""
+    """Compress bytes to one gzip member, or, if the layout says so, to several cut anywhere."""
     cuts = [0, len(content)]
     if layout and layout.random() < 0.4:
         cuts += [layout.randint(0, len(content)) for _ in range(layout.randint(1, 3))]
@@ -123,7 +123,7 @@ def _gzip(content: bytes, layout: Random | None = None) -> bytes:
 
 
 def add_odd_files(files: dict[str, bytes], rng: Random) -> None:
-    """Add files without rows and files that no source has."""
+    """Add files without rows, and files that belong to no source."""
     if rng.random() < 0.3:
         for name in rng.sample(list(IGNORED_FILES), 2):
             files[name] = IGNORED_FILES[name]

@@ -1,4 +1,4 @@
-"""Rows as texts, for raw_data.py: spelled in every valid way, or broken in one of many."""
+"""Make rows as texts for raw_data.py: in any valid spelling, or broken in one of many ways."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FIELD_RULES = ("missing_field", "bad_type", "out_of_range")
 
 @dataclass(frozen=True)
 class Event:
-    """What a print, a tap or a payment is about; a payment has no position."""
+    """The values of a print, tap or payment. A payment has no position."""
 
     day: str
     user_id: int
@@ -150,7 +150,7 @@ class JsonWriter:
             texts["day"] = json.dumps(_far_day(rng, run_date))
         elif name == "position":
             far = rng.choice(FAR_POSITIONS)
-            # JSON has no number with a zero in front; a string of digits may have one.
+            # A JSON number may not start with extra zeros, but a string of digits may.
             texts[name] = rng.choice((far, f'"{far}"', f'"00{far}"', f"-{far}", "-1"))
         else:
             far = rng.choice(FAR_USER_IDS)
@@ -160,7 +160,7 @@ class JsonWriter:
     def _object(
         self, rng: Random, texts: dict[str, str | None], top: list[str], data: list[str]
     ) -> str:
-        """Join the texts of the values (None: left out) and further members to one object."""
+        """Join the texts of the values and further members to an object. None omits a value."""
         gap = _spaces(rng)
         event_data = self._join(
             rng, gap, {name: texts[name] for name in ("position", "value_prop")}, data
@@ -191,7 +191,7 @@ class JsonWriter:
 
 
 class CsvWriter:
-    """Writes the payments of one file, whose columns the layout orders."""
+    """Writes the payments of one file. The layout sets the order of the columns."""
 
     def __init__(self, layout: Random | None) -> None:
         self.columns = ["pay_date", "total", "user_id", "value_prop"]

@@ -1,8 +1,8 @@
-"""The whole pipeline a second time, in plain Python, to test the real one against.
+"""An independent reference: the whole pipeline again in plain Python, to test the real one.
 
-Written from the rules of the data alone: it shares no code, no engine and no idea with the
-package or the models. Where the two disagree on the same raw folder, one of them is wrong.
-It aims at being obviously right; everything is held in memory.
+It was written only from the rules of the data. It shares no code, engine or design with the
+package or the models. If the two disagree on the same raw folder, one of them is wrong. The
+reference aims to be obviously right, so it is simple and keeps everything in memory.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ SOURCES = ("prints", "taps", "pays")
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    """The parameters of one run; `None` as the cut-off means the latest valid print day."""
+    """The parameters of one run. If `as_of_date` is None, the latest valid print day is used."""
 
     run_date: date
     as_of_date: date | None = None
@@ -67,13 +67,13 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run computes from a raw folder, the failed gates included.
+    """The results of a run on a raw folder, including failed gates.
 
     - `mart`: the rows of `fct_prints` in the order of `final.csv`, see `MART_COLUMNS`.
     - `quarantine`: (source, file, line number, raw text, rule), by source, file and line.
-    - `reconciliation`: (source, file) to the rows (read, kept, quarantined).
-    - `gate`: the gates that failed, before `allow_incomplete` forgives any.
-    - `unknown_keys`: (source, file, key), a key inside event_data as `event_data.key`.
+    - `reconciliation`: (source, file) to the numbers of rows (read, kept, quarantined).
+    - `gate`: the gates that failed, also those that `allow_incomplete` forgives.
+    - `unknown_keys`: (source, file, key). A key inside event_data is `event_data.key`.
     - `week_starts`: the Mondays of the report weeks, oldest first.
     - `orphan_taps`: valid taps up to the cut-off for which no print exists.
     """
@@ -89,7 +89,7 @@ class Outcome:
 
     @property
     def passes(self) -> bool:
-        """Whether the run may be published."""
+        """Return whether the run may be published."""
         forgiven = {"report_day_without_prints", "source_ends_early"}
         return not (self.gate - forgiven if self.allow_incomplete else self.gate)
 
@@ -99,7 +99,7 @@ class Outcome:
 
 @dataclass
 class _Ledger:
-    """What reading every row of the three sources gives."""
+    """The result of reading every row of the three sources."""
 
     prints: list[Event] = field(default_factory=list)
     taps: list[Event] = field(default_factory=list)
@@ -148,24 +148,24 @@ def _read_everything(raw_path: Path, run_date: date) -> _Ledger:
 
 
 def monday_of(day: date) -> date:
-    """The Monday of the ISO week that holds a day."""
+    """Return the Monday of the ISO week of a day."""
     return day - timedelta(days=day.weekday())
 
 
 def iso_week_of(day: date) -> str:
-    """The label of the ISO week that holds a day, such as 2020-W48."""
+    """Return the label of the ISO week of a day, such as 2020-W48."""
     year, week, _ = day.isocalendar()
     return f"{year:04d}-W{week:02d}"
 
 
 def print_id_of(event: Event) -> str:
-    """The surrogate key of a print."""
+    """Return the surrogate key of a print."""
     parts = (event.day.isoformat(), str(event.user_id), event.value_prop, str(event.position))
     return hashlib.md5("-".join(parts).encode("utf-8"), usedforsecurity=False).hexdigest()
 
 
 def report_weeks_of(cut_off: date, parameters: Parameters) -> list[date]:
-    """The Mondays of the report weeks for a cut-off, oldest first."""
+    """Return the Mondays of the report weeks for a cut-off, oldest first."""
     last_monday = monday_of(cut_off)
     is_finished = cut_off.weekday() == 6
     if parameters.week_rule == "complete" and not is_finished:
@@ -175,10 +175,13 @@ def report_weeks_of(cut_off: date, parameters: Parameters) -> list[date]:
 
 
 def compute(raw_path: Path, parameters: Parameters) -> Outcome:
-    """Run the pipeline over a raw folder. Raises Stopped where a run cannot start.
+    """Compute the results of a run on a raw folder.
 
-    Without a valid print and without `as_of_date` there is no cut-off: no report week, no mart,
-    the gate `report_week_without_prints` fails, and every tap is an orphan.
+    Without `as_of_date` and without a valid print there is no cut-off. Then there are no report
+    weeks and no mart, the gate `report_week_without_prints` fails, and every tap is an orphan.
+
+    Raises:
+        Stopped: the run cannot start.
     """
     ledger = _read_everything(raw_path, parameters.run_date)
     cut_off = parameters.as_of_date or max((event.day for event in ledger.prints), default=None)
@@ -195,7 +198,7 @@ def compute(raw_path: Path, parameters: Parameters) -> Outcome:
         gate.add("report_week_without_prints")
     else:
         week_starts = report_weeks_of(cut_off, parameters)
-        # The days of the report weeks up to the cut-off (a week under `latest` may be cut).
+        # The days of the report weeks up to the cut-off. The week rule `latest` may cut a week.
         end = min(week_starts[-1].toordinal() + 6, cut_off.toordinal())
         report_days = [
             date.fromordinal(number) for number in range(week_starts[0].toordinal(), end + 1)
@@ -221,7 +224,7 @@ def _exceeds_quarantine_rate(ledger: _Ledger, max_rate: Decimal) -> bool:
     for (source, _), (rows_read, _, _) in ledger.reconciliation.items():
         read[source] += rows_read
     broken = Counter(row[0] for row in ledger.quarantine if row[4] != "duplicate")
-    # Multiplied, not divided: no rows read are a rate of 0.
+    # This multiplies instead of dividing, so that the rate is 0 if no rows were read.
     return any(broken[source] > Fraction(max_rate) * read[source] for source in SOURCES)
 
 
@@ -254,7 +257,7 @@ def _build_mart(
     report_days: list[date],
     parameters: Parameters,
 ) -> list[MartRow]:
-    """Prints, taps and payments are those up to the cut-off."""
+    """Return the mart. Prints, taps and payments must be those up to the cut-off."""
     views, clicks = _by_user_and_value_prop(prints), _by_user_and_value_prop(taps)
     payments = _by_user_and_value_prop(pays)
     tapped = set(taps)
@@ -265,7 +268,7 @@ def _build_mart(
             continue
         key = (event.user_id, event.value_prop)
         monday = monday_of(event.day)
-        # Never later than the print's own day.
+        # The end is never later than the day of the print.
         end = monday if parameters.lookback_anchor == "week" else event.day
         start = end - timedelta(weeks=parameters.lookback_weeks)
         paid = _within(payments[key], start, end)
@@ -296,5 +299,5 @@ def _by_user_and_value_prop(rows: list[Row]) -> defaultdict[tuple[int, str], lis
 
 
 def _within(rows: list[Row], start: date, end: date) -> list[Row]:
-    """The rows of a window that is half open: its end is outside."""
+    """Return the rows from the start of a window to the day before its end."""
     return [row for row in rows if start <= row.day < end]

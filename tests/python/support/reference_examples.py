@@ -1,4 +1,4 @@
-"""Small raw folders for examples that pin the reference, and what it makes of them."""
+"""Make small raw folders for the tests of the reference, and run the reference on them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from support.raw_files import write_files
 from support.reference import Outcome, Parameters, compute
 
 HEADER = "pay_date,total,user_id,value_prop\n"
-# Nothing but the completeness of a week is in doubt in most examples.
+# Most examples do not test the gates, so these parameters forgive gaps and bad rows.
 FORGIVING = Parameters(
     run_date=date(2020, 12, 31), allow_incomplete=True, max_quarantine_rate=Decimal(1)
 )
 
 
 def event(day: str, user_id: int = 5, value_prop: str = "point", position: int = 0) -> str:
-    """One line of prints or taps."""
+    """Return one line of prints or taps."""
     data = {"position": position, "value_prop": value_prop}
     return json.dumps({"day": day, "event_data": data, "user_id": user_id}) + "\n"
 
@@ -27,7 +27,7 @@ def event(day: str, user_id: int = 5, value_prop: str = "point", position: int =
 def run(
     folder: Path, files: Mapping[str, str | bytes], parameters: Parameters = FORGIVING
 ) -> Outcome:
-    """Compute a folder; a source without a file gets one without rows."""
+    """Compute a folder with the reference. A source without a file gets a file without rows."""
     contents = {
         name: text.encode() if isinstance(text, str) else text for name, text in files.items()
     }
@@ -39,12 +39,12 @@ def run(
 
 
 def features(outcome: Outcome) -> dict[str, tuple[int, int, int, str]]:
-    """Print day to (views, clicks, payments, amount); only for marts of one row a day."""
+    """Return (views, clicks, payments, amount) by print day. The mart needs one row per day."""
     assert len({row[3] for row in outcome.mart}) == len(outcome.mart)
     return {str(row[3]): (row[8], row[9], row[10], str(row[11])) for row in outcome.mart}
 
 
-# A report week that lacks nothing.
+# A complete report week.
 WEEK = "".join(event(f"2020-11-{day}") for day in range(23, 30))
 LAST_PAYMENT = HEADER + "2020-11-29,1,5,point\n"
 COMPLETE = {"prints.json": WEEK, "taps.json": event("2020-11-29"), "pays.csv": LAST_PAYMENT}

@@ -1,6 +1,6 @@
-"""The rules of raw files, for the independent reference: which are read, and what stops the run.
+"""The rules of raw files for the independent reference: which are read, and what stops the run.
 
-Written from the rules of the data alone, as reference.py is.
+Like reference.py, it was written only from the rules of the data.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from support.reference_rows import PAY_COLUMNS, BrokenRowError, decode, split_cs
 
 
 class Stopped(Exception):  # noqa: N818 - the name says what became of the run
-    """The run cannot start (exit 2); the message names the file or source."""
+    """The run cannot start (exit code 2). The message names the file or source."""
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """One raw file after gunzip: its name and its rows as (physical line number, bytes)."""
+    """A raw file after gunzip, with its rows as (physical line number, bytes)."""
 
     name: str
     content: bytes
@@ -38,7 +38,8 @@ _FILE_NAMES = {
 def read_files(raw_path: Path, source: str) -> list[RawFile]:
     """Read the files of a source in order of the code points of their names.
 
-    Raises Stopped for everything that keeps a run from starting.
+    Raises:
+        Stopped: the run cannot start.
     """
     names = sorted(
         path.name
@@ -67,7 +68,7 @@ def _read_file(path: Path, source: str) -> RawFile:
         content = _gunzip(path.name, content)
     if _looks_like_utf16(content):
         raise Stopped(f"{path.name} is UTF-16")
-    # A line is blank if it is empty or holds only spaces and tabs; blank lines are no rows.
+    # Blank lines are not rows. A line is blank if it is empty or has only spaces and tabs.
     lines = re.split(rb"\r\n|\n|\r", content.removeprefix(b"\xef\xbb\xbf"))
     rows = [(number, line) for number, line in enumerate(lines, start=1) if line.strip(b" \t")]
     header: list[str] = []
@@ -77,7 +78,7 @@ def _read_file(path: Path, source: str) -> RawFile:
 
 
 def _gunzip(name: str, packed: bytes) -> bytes:
-    # Without a single member there is nothing to unpack: a delivery cut at its first byte.
+    # gzip accepts an empty file, but it is a delivery that was cut off at its first byte.
     if not packed:
         raise Stopped(f"{name} is a truncated gzip")
     try:

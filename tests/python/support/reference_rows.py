@@ -1,6 +1,6 @@
-"""The rules of one row, for the independent reference: what is valid, and what is broken first.
+"""The rules of one row for the independent reference: whether it is valid, or its first fault.
 
-Written from the rules of the data alone, as reference.py is.
+Like reference.py, it was written only from the rules of the data.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CENT = Decimal("0.01")
 
 @dataclass(frozen=True)
 class Event:
-    """A valid print or tap; equal events are redeliveries."""
+    """A valid print or tap. Equal events are redeliveries."""
 
     day: date
     user_id: int
@@ -38,7 +38,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Payment:
-    """A valid payment; `total` has two decimals."""
+    """A valid payment. `total` has two decimals."""
 
     day: date
     user_id: int
@@ -54,31 +54,31 @@ class BrokenRowError(Exception):
         self.rule = rule
 
 
-# --- One line of JSON, as RFC 8259 has it ---
+# --- One line of JSON by RFC 8259 ---
 
-# Levels of nesting that are read; Python's own limit is lower.
+# Greatest depth of nesting that the reference reads. Python's own limit is lower.
 DEEPEST = 10_000
 
 
 @dataclass(frozen=True)
 class JsonNumber:
-    """A JSON number as it is written."""
+    """A JSON number, kept as its text."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class JsonObject:
-    """A JSON object with every pair it holds, repeated keys included."""
+    """A JSON object with all its pairs, including repeated keys."""
 
     pairs: list[tuple[str, Json]]
 
     def names(self) -> list[str]:
-        """Its keys with the escapes decoded, in their order."""
+        """Return its keys in their order, with escapes decoded."""
         return [key for key, _ in self.pairs]
 
     def get(self, wanted: str) -> Json:
-        """The value of a key, or None (JSON's null) where it is absent."""
+        """Return the value of a key. None if the key is absent or its value is null."""
         return next((value for key, value in self.pairs if key == wanted), None)
 
 
@@ -86,10 +86,11 @@ Json: TypeAlias = JsonObject | list["Json"] | str | JsonNumber | bool | None
 
 
 def parse_json(text: str) -> Json:
-    """Parse one JSON text strictly; keeps repeated keys, and numbers as they are written.
+    """Parse one JSON text strictly. Keep repeated keys, and numbers as their texts.
 
-    Raises ValueError for all that RFC 8259 does not allow, for a surrogate without its partner,
-    and for a text that is nested too deeply.
+    Raises:
+        ValueError: RFC 8259 does not allow the text, half of a surrogate pair stands alone, or
+            the text is nested too deeply.
     """
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(DEEPEST)
@@ -106,7 +107,7 @@ def parse_json(text: str) -> Json:
     finally:
         sys.setrecursionlimit(limit)
     for each in _strings_in(value):
-        # It fails where half a surrogate pair stands alone.
+        # encode() fails if half of a surrogate pair stands alone.
         each.encode("utf-8")
     return value
 
@@ -116,7 +117,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _strings_in(value: Json) -> Iterator[str]:
-    """All strings of a value, keys included."""
+    """Yield all strings of a value, including keys."""
     left = [value]
     while left:
         each = left.pop()
@@ -129,7 +130,7 @@ def _strings_in(value: Json) -> Iterator[str]:
             left += [member for _, member in each.pairs]
 
 
-# --- One line of CSV, as RFC 4180 has it ---
+# --- One line of CSV by RFC 4180 ---
 
 _CSV_FIELD = r'(?:"[^"]*+(?:""[^"]*+)*+"|[^",]*+)'
 _CSV_LINE = re.compile(rf"{_CSV_FIELD}(?:,{_CSV_FIELD})*+")
@@ -137,7 +138,11 @@ _CSV_FIELDS = re.compile(rf"(?:^|,)({_CSV_FIELD})")
 
 
 def split_csv_line(line: str) -> list[str]:
-    """Split a line into its fields, quotes taken off. Raises ValueError on a stray quote."""
+    """Split a line into its fields without their quotes.
+
+    Raises:
+        ValueError: a quote is misplaced.
+    """
     if not _CSV_LINE.fullmatch(line):
         raise ValueError("a stray quote")
     fields = _CSV_FIELDS.findall(line)
@@ -148,7 +153,11 @@ def split_csv_line(line: str) -> list[str]:
 
 
 def decode(line: bytes) -> str:
-    """Decode a line; raises BrokenRowError if it is too long, holds a NUL or is not UTF-8."""
+    """Decode a line.
+
+    Raises:
+        BrokenRowError: the line is too long, contains NUL, or is not UTF-8.
+    """
     if len(line) > LONGEST_LINE or b"\x00" in line:
         raise BrokenRowError("malformed")
     try:
@@ -158,7 +167,11 @@ def decode(line: bytes) -> str:
 
 
 def parse_event_line(line: bytes) -> JsonObject:
-    """Parse the line of a print or tap; raises BrokenRowError where it is malformed."""
+    """Parse the line of a print or tap.
+
+    Raises:
+        BrokenRowError: the line is malformed.
+    """
     try:
         value = parse_json(decode(line))
     except ValueError as error:
@@ -176,7 +189,7 @@ def _repeats(value: JsonObject, keys: Iterable[str]) -> bool:
 
 
 def unknown_event_keys(row: JsonObject) -> set[str]:
-    """The keys of a print or tap that nothing reads."""
+    """Return the keys of a print or tap that no rule knows."""
     unknown = {key for key in row.names() if key not in EVENT_KEYS}
     event_data = row.get("event_data")
     if isinstance(event_data, JsonObject):
@@ -185,7 +198,11 @@ def unknown_event_keys(row: JsonObject) -> set[str]:
 
 
 def check_event(row: JsonObject, run_date: date) -> Event:
-    """Turn a well-formed print or tap into an event; raises BrokenRowError with its first fault."""
+    """Turn a well-formed print or tap into an event.
+
+    Raises:
+        BrokenRowError: the row breaks a rule. The error has the first rule that it breaks.
+    """
     day, user_id, event_data = (row.get(key) for key in EVENT_KEYS)
     if not isinstance(event_data, JsonObject):
         raise BrokenRowError("missing_field")
@@ -207,7 +224,11 @@ def check_event(row: JsonObject, run_date: date) -> Event:
 
 
 def parse_payment_line(line: bytes, header: list[str]) -> dict[str, str]:
-    """Parse the line of a payment into its required columns; raises BrokenRowError if malformed."""
+    """Parse the line of a payment into its required columns.
+
+    Raises:
+        BrokenRowError: the line is malformed.
+    """
     try:
         fields = split_csv_line(decode(line))
     except ValueError as error:
@@ -218,7 +239,11 @@ def parse_payment_line(line: bytes, header: list[str]) -> dict[str, str]:
 
 
 def check_payment(row: dict[str, str], run_date: date) -> Payment:
-    """Turn a well-formed row into a payment; raises BrokenRowError with its first fault."""
+    """Turn a well-formed row into a payment.
+
+    Raises:
+        BrokenRowError: the row breaks a rule. The error has the first rule that it breaks.
+    """
     if any(_is_missing(value) for value in row.values()):
         raise BrokenRowError("missing_field")
 
@@ -259,7 +284,7 @@ def _to_whole_number(value: Json) -> int:
     else:
         raise BrokenRowError("bad_type")
     digits = text.lstrip("-0") or "0"
-    # int() refuses thousands of digits; from 21 on a number is out of every range anyway.
+    # int() refuses thousands of digits. A number with 21 or more digits is out of every range.
     size = int(digits) if len(digits) <= 20 else 10**20
     return -size if text.startswith("-") else size
 

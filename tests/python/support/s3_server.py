@@ -1,4 +1,4 @@
-"""A real S3 server on the loopback address, which checks signatures."""
+"""Start a real S3 server that checks signatures, on the loopback address."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ class S3Server:
     """SeaweedFS in one process.
 
     Args:
-        folder: for its data and its log.
-        port: that it listens at, with its parts at the six after it and at each plus 10,000.
+        folder: folder for its data and log.
+        port: port of the S3 API. The other parts use the next three ports. Each part also uses
+            its port plus 10,000.
     """
 
     folder: Path
@@ -51,7 +52,7 @@ class S3Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a client needs."""
+        """Environment variables that a client needs."""
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
             "AWS_ACCESS_KEY_ID": "somebody",
@@ -60,14 +61,14 @@ class S3Server:
         }
 
     def start(self) -> None:
-        """Start it, with what it held when it was stopped."""
+        """Start the server. It has the data that it had when it was stopped."""
         parts = ("s3", "master", "volume", "filer")
         ports = [f"-{part}.port={self.port + place}" for place, part in enumerate(parts)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
                     str(Path(sys.executable).with_name("weed")),
-                    # Else it leaves its log in the folder for temporary files.
+                    # Otherwise it writes its log to the folder for temporary files.
                     "-logtostderr=true",
                     *("mini", f"-dir={self.folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
                     *(f"-bucket={BUCKET}", "-s3.autoCreateBucket=false", *ports),
@@ -85,14 +86,14 @@ class S3Server:
             time.sleep(0.2)
 
     def stop(self) -> None:
-        """Stop it at once, as a crash would."""
+        """Kill the server, as a crash would."""
         if self.process:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def _is_ready(self) -> bool:
-        """Whether it reads and writes objects: it lists them some time before it can."""
+        """Return whether it can read and write objects. It can list them some time earlier."""
         store = S3Store(
             BUCKET,
             endpoint=self.environment["AWS_ENDPOINT_URL"],
@@ -104,7 +105,7 @@ class S3Server:
         )
         try:
             with suppress(FileNotFoundError):
-                # Of the time before it was stopped.
+                # Read an object from before the stop.
                 obstore.get(store, PROBE).bytes()
             obstore.put(store, PROBE, b"ready")
         except (BaseError, OSError):
@@ -115,10 +116,10 @@ class S3Server:
 def stop_in_an_upload(
     program: str, *arguments: str | Path, number: signal.Signals = signal.SIGKILL
 ) -> int:
-    """Run a program, and send it a signal when it has uploaded the first file of a run.
+    """Run a program, and send it a signal after it has uploaded the first file of a run.
 
     Returns:
-        Its exit code; negative is the signal that ended it.
+        The exit code; for a signal that ended it, the negative number of the signal.
     """
     with subprocess.Popen(
         [sys.executable, "-c", f"{_SLOW_UPLOADS}\n{program}", *arguments],
@@ -136,7 +137,7 @@ def stop_in_an_upload(
 
 @contextmanager
 def s3_server(folder: Path) -> Iterator[S3Server]:
-    """A server for as long as the block lasts."""
+    """Context manager that runs a server during the block."""
     server = S3Server(folder, _free_ports())
     server.start()
     try:
@@ -146,8 +147,8 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
 
 
 def _free_ports() -> int:
-    """The first of four ports in a row that nobody uses, nor those 10,000 above."""
-    # In any order, since several of them may be started at once.
+    """Return the first of four free ports in a row. The ports 10,000 above are free too."""
+    # The order is random, because several servers may start at the same time.
     for first in random.sample(range(21000, 29000, 10), 800):
         wanted = [first + place + above for place in range(4) for above in (0, 10_000)]
         with_sockets = [socket.socket() for _ in wanted]

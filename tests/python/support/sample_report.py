@@ -1,4 +1,4 @@
-"""A report of a run as report.schema.json has it, for tests of those who read one."""
+"""Make a sample report that follows report.schema.json, to test the code that reads reports."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ SCHEMA = Draft202012Validator(
     json.loads((ROOT / "value_props" / "record" / "report.schema.json").read_text(encoding="utf-8"))
 )
 RUN_ID = "20201130T060000Z-0a0a0a"
-# In raw rows, and so in no message.
+# A text in raw rows. No message may contain it.
 RAW_MARK = "raw-row-mark"
 _SAMPLE = {"file_name": f"{RAW_MARK}.csv", "line_number": 3, "text": f"{RAW_MARK},abc"}
 
 
 def dataset(name: str, kind: str, rows: tuple[int | None, ...], **reasons: int) -> dict[str, Any]:
-    """A source or model; rows are those read, kept and quarantined, reasons of the last."""
+    """Return the entry of a source or model.
+
+    Args:
+        name: name of the source or model.
+        kind: kind of the dataset.
+        rows: numbers of rows read, kept and quarantined.
+        reasons: number of quarantined rows by reason.
+    """
     return {
         "name": name,
         "kind": kind,
@@ -39,7 +46,7 @@ def dataset(name: str, kind: str, rows: tuple[int | None, ...], **reasons: int) 
 
 
 def drift(subject: str, status: str) -> dict[str, Any]:
-    """A drift check of a value prop."""
+    """Return a drift check of a value prop."""
     numbers = dict.fromkeys(("value", "lowest", "highest", "typical"))
     return {
         "check": "value_prop_share",
@@ -52,11 +59,11 @@ def drift(subject: str, status: str) -> dict[str, Any]:
 
 
 def sample_report(status: str, **facts: Any) -> dict[str, Any]:
-    """A report of a run that was published or failed, with quarantined rows in it.
+    """Return the report of a published or failed run with quarantined rows.
 
     Args:
         status: published or failed.
-        facts: what other values it has at its top, by name.
+        facts: top-level values to replace or add, by name.
     """
     is_published = status == "published"
     report = {

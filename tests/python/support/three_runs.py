@@ -1,4 +1,4 @@
-"""Three runs to one out path: a clean one, an accepted one with bad rows, and a refused one."""
+"""Make three runs to one out path: a clean run, an accepted run with bad rows, a refused run."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from support.harness import RUN_DATE, folder_request
 from value_props.publish.out_path import OutPath
 from value_props.run.request import Request
 
-# The name of a value prop.
+# A script as the name of a value prop. Pages must not execute it.
 SCRIPT = "<script>alert(1)</script>"
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Three runs to one out path, and what each left.
+    """Three runs to one out path, and their reports.
 
     Args:
-        out: where they went.
-        raw: the folder of the second and third run: bad rows, and a script as a value prop.
-        reports: of the clean, the accepted and the refused run.
-        accepted_page: of the second run.
+        out: the out path.
+        raw: raw folder of the second and third run. It has bad rows, and a script as value prop.
+        reports: reports of the clean, the accepted and the refused run.
+        accepted_page: page of the accepted run.
     """
 
     out: OutPath

@@ -1,4 +1,4 @@
-"""Holds data tests and macros to verdicts on small tables, in a dbt project made for it."""
+"""Check the verdicts of data tests and macros on small tables, in a temporary dbt project."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from dbt.cli.main import dbtRunner
 
 @dataclass(frozen=True)
 class Case:
-    """One call of a rule, and what dbt must report.
+    """One call of a rule, and the result that dbt must report.
 
     Args:
-        rule: a data test, or a macro of a package.
-        label: what is special about it.
-        failures: the rows that it must find, or None where dbt must stop.
-        target: a table, or a column of one ("table.column"), on which YAML calls a data test.
-        arguments: of the call.
-        where: the condition of the test's config.
-        sql: a singular test that calls a macro, which YAML cannot.
-        says: texts of the message with which dbt must stop.
+        rule: name of a data test, or of a macro of a package.
+        label: what the case tests, as the last part of its name.
+        failures: number of rows that the test must find; None if dbt must stop with an error.
+        target: table, or column ("table.column"), to which the data test is applied.
+        arguments: arguments of the call.
+        where: condition in the config of the test.
+        sql: a singular test that calls a macro, because YAML can only call data tests.
+        says: texts that the message of dbt must contain.
     """
 
     rule: str
@@ -37,7 +37,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The name of the test in the project."""
+        """Name of the test in the project."""
         verdict = {None: "refuses", 0: "passes"}.get(self.failures, "fails")
         return f"{self.rule.replace('.', '__')}__{verdict}_{self.label}"
 
@@ -52,7 +52,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a case: dbt's status, the rows that were found, and the message."""
+    """The result of a case: the status, the number of failing rows and the message of dbt."""
 
     status: str
     failures: int | None
@@ -69,14 +69,14 @@ def verdicts(
     """Build a project in which each table is a model and each case a data test.
 
     Args:
-        folder: an empty one, for the project.
-        cases: to be judged.
-        tables: the SQL of each, by name.
-        packages: folders of dbt packages.
-        macros: folders of macros.
+        folder: empty folder for the project.
+        cases: cases to run.
+        tables: SQL of each table, by name.
+        packages: folders of dbt packages to link into the project.
+        macros: folders of macros to use.
 
     Returns:
-        The outcome of each case, by its name.
+        The outcome of each case, by the name of the case.
     """
     cases = list(cases)
     for name in ("models", "tests", "dbt_packages"):
@@ -85,7 +85,7 @@ def verdicts(
         (folder / "dbt_packages" / package.name).symlink_to(package.resolve())
     output = {"type": "duckdb", "path": str(folder / "verdicts.duckdb"), "threads": 1}
     called = [case for case in cases if not case.sql and case.failures is not None]
-    # JSON is YAML too.
+    # The files are written as JSON, which is also valid YAML.
     files: dict[str, object] = {
         "dbt_project.yml": {
             "name": "verdicts",
@@ -121,7 +121,7 @@ def verdicts(
 
 
 def hold(case: Case, outcomes: Mapping[str, Outcome]) -> None:
-    """Compare what became of a case with what must."""
+    """Assert that the outcome of a case is the expected one."""
     outcome = outcomes[case.name]
     status = {None: "error", 0: "pass"}.get(case.failures, "fail")
     assert (outcome.status, outcome.failures) == (status, case.failures), outcome.message
@@ -142,9 +142,10 @@ def _properties(table: str, cases: Iterable[Case]) -> dict[str, object]:
 
 
 def _refused_call(case: Case) -> str:
-    """A singular test that calls a data test's macro only when it runs.
+    """Return a singular test that calls the macro of a data test only at run time.
 
-    Called from YAML, a wrong argument stops dbt while it parses: one such case a project.
+    From YAML, a wrong argument would stop dbt while it parses, so a project could have only one
+    such case.
     """
     package, _, test = case.rule.rpartition(".")
     relation = f"ref('{case.table}')"
