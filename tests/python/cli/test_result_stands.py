@@ -201,7 +201,7 @@ def test_raw_text_cannot_write_a_line_of_its_own(raw: Path, tmp_path: Path) -> N
         assert answer.returncode == 0, answer.stderr
         assert "\x1b[1A" not in answer.stdout + answer.stderr
         assert "\u202e" not in answer.stdout + answer.stderr
-    assert r"Value prop 'x\x1b[1A\x1b[2KWarning: all is well.\u202e' is not in" in answers[0].stdout
+    assert r'Value prop "x\x1b[1A\x1b[2KWarning: all is well.\u202e" is not in' in answers[0].stdout
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "\x1b" not in page
     assert "\u202e" not in page
