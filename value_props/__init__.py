@@ -5,7 +5,7 @@ The rooms, from top to bottom; a room imports only from the rooms below it:
     cli        options, printed text, exit codes
     docs       the docs site
     spark      export of parsed rows for dbt over Spark
-    run        the story of a run: request, dbt, gate, and what a failed run leaves (ending.py)
+    run        the story of a run: request, dbt, gate, and what a failed run leaves
     notify     alerts and their texts (alerts.py), metrics, OpenLineage
     record     history, manifest, report and page of runs
     publish    out paths and buckets: release, rollback, locks (folder_lock.py, bucket_lock.py)

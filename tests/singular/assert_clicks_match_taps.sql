@@ -1,5 +1,6 @@
--- is_clicked is what the ranking model learns from. Clicked prints must be those prints
--- that are also taps, as sets: a wrong join key shows on one side or on the other.
+-- is_clicked is the label that the ranking model learns. The set of clicked prints must
+-- equal the set of prints that are also taps. A wrong join key shows in one of the two
+-- differences.
 with
 
 prints as (

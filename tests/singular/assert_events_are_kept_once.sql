@@ -1,7 +1,7 @@
--- A print or tap has no id; its day, user, value prop and position are its key. One that
--- was delivered twice and counted twice would change each feature of that user; one whose
--- every delivery was set aside as a duplicate would be gone. Asked are the days that the
--- report and its lookbacks read.
+-- A print or tap has no id; its day, user, value prop and position are its key. If it
+-- was delivered twice and counted twice, each feature of its user would be wrong. If all
+-- its deliveries were set aside as duplicates, it would be lost. The test checks the
+-- days that the report and its lookbacks read.
 with
 
 run_window as (

@@ -1,7 +1,7 @@
--- A feature that saw the print's own day, or a later one, would know what it is to
--- predict. So the features are computed again: for each lookback that the mart has,
--- every row of the sources that is not 1 to 7 * lookback_weeks days older than its end
--- is removed, and the rest is summed. Nothing of int_prior_activity is used.
+-- A feature that counted the print's own day, or a later one, would leak the label. So
+-- this test computes the features again, without int_prior_activity: for each lookback
+-- of the mart it removes every source row that is not 1 to 7 * lookback_weeks days older
+-- than the end of the lookback, and sums the rest.
 with
 
 run_window as (
@@ -26,7 +26,7 @@ lookbacks as (
     where {{ is_in_sample('fct_prints.user_id') }}
 ),
 
--- The days that any lookback may read; what is older or newer is in none of them.
+-- The days that some lookback reads. No lookback reads an older or newer day.
 span as (
     select
         min(lookback_end_date) - max(days_in_lookback) as first_date,

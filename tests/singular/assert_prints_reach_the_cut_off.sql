@@ -1,7 +1,7 @@
--- Freshness: the latest print lies on the last day that the report can hold, its Sunday
--- or the cut-off. A warning, because under the week rule `latest` a cut-off may be
--- given that is ahead of the data; under `complete` a day without prints is an error of
--- its own.
+-- Freshness: the latest print is on the last day that the report can hold, which is its
+-- Sunday or the cut-off. It is a warning, because under the week rule `latest` a user
+-- may give a cut-off that is ahead of the data. Under `complete`, another test fails for
+-- a day without prints.
 {{ config(severity='warn') }}
 
 with

@@ -1,7 +1,7 @@
--- final.csv and final.parquet are written as the rows of the mart stand, and the same
--- rows must give the same bytes. Each row comes after the one before it, so none has the
--- key of another: neither a tap nor a lookback adds a row to a print. Only DuckDB keeps
--- an order.
+-- The export writes the rows of the mart in their stored order, and the same rows must
+-- give the same bytes. Each row has a greater key than the row before it. So no two rows
+-- have the same key: neither a tap nor a lookback adds a row to a print. Only DuckDB
+-- keeps an order.
 {{ config(enabled=target.type == 'duckdb') }}
 
 with

@@ -1,6 +1,6 @@
--- The manifest states the hash of each raw file, taken while the file was read. A file
--- that was written to since is not the one that was hashed: its size or one of its
--- times differs, or it is gone.
+-- The manifest states the hash of each raw file, computed while the file was read. If a
+-- file was changed since, its size or one of its timestamps differs, or it is gone, and
+-- the hash is no longer true.
 -- depends_on: {{ ref('base_prints') }}
 -- depends_on: {{ ref('base_taps') }}
 -- depends_on: {{ ref('base_pays') }}

@@ -1,6 +1,6 @@
--- A week that the calendar lacks or has twice would silently drop or double its prints.
--- The report weeks must be as many as asked for, each seven days after the one before,
--- and the last must be the one of int_run_window.
+-- If the calendar lacks a week or has it twice, the prints of that week are silently lost
+-- or doubled. The number of report weeks must be the one asked for, each week must begin
+-- seven days after the one before, and the last must be that of int_run_window.
 with
 
 run_window as (

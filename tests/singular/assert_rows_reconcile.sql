@@ -1,7 +1,6 @@
--- No row vanishes: each row that was found in a raw file is either kept or listed in the
--- quarantine, with a line that the file has. The rows of a file are not counted by the
--- reader that parses them: its length proves that no byte is left over, or Python counts
--- its lines.
+-- No row is lost: each row of a raw file is either kept, or in the quarantine with the
+-- number of a line of that file. The parser does not count its own rows: the length of
+-- the file proves that no byte is left over, or Python counts its lines.
 with
 
 raw_files as (

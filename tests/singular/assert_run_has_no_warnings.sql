@@ -1,5 +1,5 @@
--- Warnings are for people, and a table that nobody opens warns no one: each one is a
--- row of this test, which never fails a run.
+-- Nobody opens a table to look for warnings. So each warning is a failing row of this
+-- test, which never fails a run.
 {{ config(severity='warn') }}
 
 with

@@ -1,7 +1,7 @@
--- The rules of the quarantine are written as what is wrong; a value that none of them
--- thought of would pass. So every row that was kept is asked for what is right: each
--- field is filled and in its range. Asked are the rows that the report and its lookbacks
--- may read, so that the test costs no more as history grows.
+-- The rules of the quarantine say what is wrong, so a value that no rule thought of
+-- would pass. This test says what is right: each field of a kept row is filled and in
+-- its range. It checks the rows that the report and its lookbacks may read, so it takes
+-- no longer as the history grows.
 with
 
 valid_rows as (

@@ -1,7 +1,7 @@
--- With seven value props each has about one print in seven of a week: 11 % to 16 % in
--- the sample data. A share under 3 % or over 40 % tells of missing files, or of a
--- carousel that changed. Weeks of fewer than 1,000 prints say little. Thresholds of
--- 2026-11-24; a warning, since the app may change.
+-- Each of seven value props has about one in seven of the prints of a week: 11 % to 16 %
+-- in the sample data. A share below 3 % or above 40 % means missing files, or a carousel
+-- that changed. Weeks with fewer than 1,000 prints are left out. We set the thresholds on
+-- 2026-11-24. It is a warning, because the app may change.
 {{ config(severity='warn') }}
 
 with

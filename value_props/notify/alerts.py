@@ -1,6 +1,7 @@
 """Write the alerts for chat, mail and webhooks: a run failed, recovered or has warnings.
 
-alert_sender.py sends them.
+The sentences on what is wrong come from run/gate.py and run/failed_run.py. alert_sender.py sends
+the alerts.
 """
 
 from __future__ import annotations

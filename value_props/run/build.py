@@ -32,12 +32,12 @@ from value_props.record.manifest import write_manifest
 from value_props.run.dbt import DATA_ONLY, MODELS_ONLY, Dbt
 from value_props.run.ending import (
     emit_lineage,
-    kept_on_failure,
     notify,
     replace_metrics,
     stage_record,
     write_report,
 )
+from value_props.run.failed_run import kept_on_failure
 from value_props.run.gate import judge
 from value_props.run.packages import are_installed
 from value_props.run.request import Request, Run, new_run

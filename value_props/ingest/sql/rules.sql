@@ -2,7 +2,8 @@
 -- the rules, and the quarantine reason of each, are in judged_events.sql and
 -- judged_payments.sql.
 
--- The limits of values. They return null for null.
+-- The limits of values. They return null for null. assert_valid_rows_are_in_range states
+-- them once more, as a check of these rules.
 create or replace macro is_allowed_date(event_date) as (
     event_date >= date '2000-01-01'
 );
