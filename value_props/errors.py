@@ -43,9 +43,14 @@ class ValuePropsError(Exception):
     def __str__(self) -> str:
         return " ".join(self.lines())
 
+    @property
+    def fault(self) -> str:
+        """Where something is wrong, and what, without full stop."""
+        return f"{self.where}: {self.what}"
+
     def lines(self) -> list[str]:
         """Return the lines to print: what is wrong, the details, the remedy. At least one line."""
-        head = f"{self.where}: {self.what}."
+        head = f"{self.fault}."
         if not self.details:
             return [f"{head} {self.remedy}."]
         return [head, *(f"- {detail}." for detail in self.details), f"{self.remedy}."]

@@ -399,11 +399,7 @@ def _errors_as_not_published() -> Iterator[None]:
         yield
     except Exception as error:
         user_error = user_error_of(error)
-        cause = (
-            f"{user_error.where}: {user_error.what}"
-            if user_error
-            else f"{type(error).__name__}: {error}"
-        )
+        cause = user_error.fault if user_error else f"{type(error).__name__}: {error}"
         raise ValuePropsError(
             f"the run passed, but its files could not be published ({cause}); those that were"
             " published before are unchanged",

@@ -91,7 +91,7 @@ def _problems(record: Record, error: BaseException) -> list[str]:
             for outcome in errors
         ]
     if isinstance(error, ValuePropsError):
-        return list(error.details) or [f"{error.where}: {error.what}. {error.remedy}"]
+        return list(error.details) or [f"{error.fault}. {error.remedy}"]
     if isinstance(error, KeyboardInterrupt):
         return [_message_of(error)]
     return [f"Unexpected {type(error).__name__}, see the log of the run"]

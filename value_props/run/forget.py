@@ -125,9 +125,7 @@ def _errors_as_not_all_removed() -> Iterator[None]:
         yield
     except (OSError, KeyError, ValuePropsError) as error:
         user_error = user_error_of(error)
-        cause = (
-            f"{user_error.where}: {user_error.what}" if user_error else f"a manifest lacks {error}"
-        )
+        cause = user_error.fault if user_error else f"a manifest lacks {error}"
         raise ValuePropsError(
             "the published files no longer hold the users, but not all older files, which may hold"
             f" them, could be removed ({cause})",
