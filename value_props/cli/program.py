@@ -463,7 +463,7 @@ def _row_of(run: dict[str, Any], current: str | None) -> dict[str, Any]:
 @_out_option
 def report(run_id: str | None, out: Place) -> None:
     """Print the report of RUN, by default the last run, as JSON (report.schema.json)."""
-    from value_props.record import report as reports
+    from value_props.record import report_files as reports
 
     with out.name_in_errors():
         found = reports.report_of(fetched_out_path(out, "report"), run_id)
@@ -494,7 +494,7 @@ def notify(run_id: str | None, out: Place, exit_code: int | None, lines: tuple[s
     if no run began. The alert has the same findings and limits as that of the build itself.
     """
     from value_props.notify import alerts
-    from value_props.record import report as reports
+    from value_props.record import report_files as reports
 
     facts: dict[str, Any] = {"run": {"run_id": run_id, "status": "failed"}, "problems": []}
     page = None

@@ -1,4 +1,4 @@
-"""Compose, write and read the report of a run: report.json and report.parquet."""
+"""Compose and write the report of a run: report.json and report.parquet."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import Any
 import duckdb
 
 from value_props.database import WINDOW_QUERY, literal, opened, rows_of, sql
-from value_props.errors import ValuePropsError, printable
+from value_props.errors import printable
 from value_props.files import replace_text, replacing
 from value_props.publish.out_path import TEXTS_REMOVED, OutPath
 from value_props.record.facts import NodeOutcome, Record
+from value_props.record.report_files import JSON_NAME, read_report
 from value_props.record.shapes import (
     SAMPLE_LENGTH,
     SAMPLES_PER_REASON,
@@ -33,7 +34,6 @@ from value_props.record.shapes import (
     duckdb_type,
 )
 
-JSON_NAME = "report.json"
 PARQUET_NAME = "report.parquet"
 
 _EVENT_FIELDS = {
@@ -127,7 +127,7 @@ def remove_texts(out: OutPath, besides: Collection[str]) -> int:
         folder = path.parent
         if folder.name in besides or (folder / TEXTS_REMOVED).exists():
             continue
-        if report := _read(path):
+        if report := read_report(path):
             for dataset in report["datasets"]:
                 for reason in dataset["quarantine"]:
                     for sample in reason["samples"]:
@@ -144,17 +144,6 @@ def remove_texts(out: OutPath, besides: Collection[str]) -> int:
     return removed
 
 
-def runs_with_files(out: OutPath) -> set[str]:
-    """Return the ids of kept runs, and of the failed run whose files are in last_run/."""
-    passed = out.run_ids()
-    if out.last_run.is_dir():
-        for path in sorted(out.history.glob(f"*/{JSON_NAME}"), reverse=True):
-            report = None if path.parent.name in passed else _read(path)
-            if report and report["run"]["status"] == "failed":
-                return {*passed, path.parent.name}
-    return set(passed)
-
-
 def _write_parquet(report: Mapping[str, Any], path: Path) -> None:
     structure = json.dumps([duckdb_type(Dataset)])
     run_id = literal(report["run"]["run_id"])
@@ -165,48 +154,6 @@ def _write_parquet(report: Mapping[str, Any], path: Path) -> None:
             [json.dumps(report["datasets"])],
         )
         connection.execute(f"copy datasets to {literal(path)} (format parquet)")
-
-
-def current_report(out: OutPath) -> dict[str, Any] | None:
-    """Return the report of the current run; None without a readable one."""
-    run_id = out.current_run_id()
-    return _read(out.history / run_id / JSON_NAME) if run_id else None
-
-
-def report_of(out: OutPath, run_id: str | None) -> dict[str, Any]:
-    """Return the report of a run.
-
-    Args:
-        out: the out path.
-        run_id: the run; None for the last run with a report.
-
-    Raises:
-        ValuePropsError: there is no readable report.
-    """
-    found = _read(out.history / run_id / JSON_NAME) if run_id else last_report(out)
-    if found is None:
-        raise ValuePropsError(
-            f"there is no report of {f'run {run_id}' if run_id else 'any run'}",
-            f"Out path {out.root}",
-            "`value-props history` lists the runs; a killed run has no report"
-            if out.history.is_dir()
-            else "Nothing ran there yet: check --out, or run `value-props build`",
-        )
-    return found
-
-
-def last_report(out: OutPath) -> dict[str, Any] | None:
-    """Return the report of the last run that has one; None without a readable one."""
-    paths = sorted(out.history.glob(f"*/{JSON_NAME}"))
-    return _read(paths[-1]) if paths else None
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found
 
 
 _DRIFT = """

@@ -26,7 +26,7 @@ from value_props.publish.folder_lock import exclusive
 from value_props.publish.out_path import BACKFILL, DATABASE, PAGE, OutPath
 from value_props.publish.places import is_address
 from value_props.publish.publisher import Publisher, publisher_of
-from value_props.record import history, report
+from value_props.record import history, report, report_files
 from value_props.record.facts import Ended, NodeOutcome, Verdict
 from value_props.record.manifest import write_manifest
 from value_props.run.dbt import DATA_ONLY, MODELS_ONLY, Dbt
@@ -145,7 +145,7 @@ def _recorded(run: Run, out: OutPath, released: ExitStack) -> Iterator[None]:
     history.settle(out)
     # Receivers may be slow, so they are notified after the lock is released.
     released.callback(notify, run, out, history.last_status(out))
-    report_before = report.current_report(out)
+    report_before = report_files.current_report(out)
     try:
         out.sweep()
         (run.folder / "files").mkdir(parents=True)
@@ -335,7 +335,7 @@ def _clean_up(run: Run, out: OutPath) -> None:
     if out.current_run_id() == run.run_id:
         remove_tree(out.last_run)
     out.prune(history.runs_made_current(out))
-    report.remove_texts(out, besides=report.runs_with_files(out))
+    report.remove_texts(out, besides=report_files.runs_with_files(out))
     _prune_parsed(out)
     remove_tree(out.work)
 

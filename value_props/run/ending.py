@@ -14,7 +14,7 @@ from value_props.files import replace_text
 from value_props.logs import log_and_continue, logger, step
 from value_props.notify import alerts, lineage, metrics
 from value_props.publish.out_path import DATABASE, METRICS, PAGE, REPORT, OutPath
-from value_props.record import history, report
+from value_props.record import history, report, report_files
 from value_props.record.facts import Verdict
 from value_props.record.page import write_page
 from value_props.run.gate import drift_warnings
@@ -82,13 +82,13 @@ def replace_metrics(run: Run, out: OutPath, report_before: Mapping[str, Any] | N
 
 def replace_metrics_after_rollback(out: OutPath) -> None:
     """Update metrics.prom after a rollback changed the current run. The caller holds the lock."""
-    last = report.last_report(out)
+    last = report_files.last_report(out)
     if last is None:
         return
     # The published metrics must come from the current report, not from the last run.
     ended = {**last, "run": {**last["run"], "is_made_current": False}}
     with log_and_continue("ending"):
-        _write_metrics(metrics.text_of(ended, report.current_report(out)), out.root)
+        _write_metrics(metrics.text_of(ended, report_files.current_report(out)), out.root)
 
 
 def _write_metrics(text: str, folder: Path) -> None:

@@ -12,7 +12,7 @@ from value_props.errors import ExitCode, ValuePropsError, user_error_of
 from value_props.files import move, remove, remove_tree
 from value_props.logs import log_and_continue, logger
 from value_props.publish.out_path import OutPath
-from value_props.record import history, report
+from value_props.record import history, report, report_files
 from value_props.record.facts import Ended, Record
 from value_props.run.ending import stage_record, write_report
 from value_props.run.request import Run
@@ -44,7 +44,7 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
                 remove(files / name)
             move(files, out.last_run)
             move(out.work / "run.log", out.last_run / "run.log")
-            report.remove_texts(out, besides=report.runs_with_files(out))
+            report.remove_texts(out, besides=report_files.runs_with_files(out))
             remove_tree(out.work)
         if error is fault:
             raise
