@@ -17,6 +17,7 @@ LOOKBACK ?=
 ANCHOR ?=
 MAX_QUARANTINE_RATE ?=
 ALLOW_INCOMPLETE ?=
+SERVING ?=
 FULL ?=
 REHASH ?=
 MEMORY_LIMIT ?=
@@ -31,8 +32,8 @@ SCALE ?= 1
 SCALES ?= 0.1 1 10
 
 # Recipes take them from the environment, as they were given: neither make nor a shell reads a value.
-VALUES := RAW OUT AS_OF WEEK_RULE WEEKS LOOKBACK ANCHOR MAX_QUARANTINE_RATE ALLOW_INCOMPLETE FULL \
-	REHASH MEMORY_LIMIT THREADS TEMP_DIR MAX_TEMP_SIZE FROM TO STORE WORKERS SCALE SCALES
+VALUES := RAW OUT AS_OF WEEK_RULE WEEKS LOOKBACK ANCHOR MAX_QUARANTINE_RATE ALLOW_INCOMPLETE SERVING \
+	FULL REHASH MEMORY_LIMIT THREADS TEMP_DIR MAX_TEMP_SIZE FROM TO STORE WORKERS SCALE SCALES
 $(foreach name,$(VALUES),$(eval override export $(name) := $$(value $(name))))
 
 RESOURCES = --memory-limit "$$MEMORY_LIMIT" --threads "$$THREADS" --temp-dir "$$TEMP_DIR" \
@@ -41,7 +42,8 @@ TRUST = --full-refresh="$$FULL" --rehash="$$REHASH"
 ANY_WEEKS = $(RESOURCES) --raw "$$RAW" --lookback-weeks "$$LOOKBACK" --lookback-anchor "$$ANCHOR" \
 	--max-quarantine-rate "$$MAX_QUARANTINE_RATE" \
 	--allow-incomplete="$$ALLOW_INCOMPLETE"
-PARAMETERS = $(ANY_WEEKS) --as-of "$$AS_OF" --week-rule "$$WEEK_RULE" --report-weeks "$$WEEKS"
+PARAMETERS = $(ANY_WEEKS) --as-of "$$AS_OF" --week-rule "$$WEEK_RULE" --report-weeks "$$WEEKS" \
+	--serving-features="$$SERVING"
 
 # A file at a time, since its tests share what they built, and in their order: the first take longest.
 PYTEST = $(BIN)/python -m pytest --numprocesses "$$WORKERS" --dist loadfile --no-loadscope-reorder
@@ -102,7 +104,7 @@ lint: $(VENV)/dev deps ## Check formatting, style, the rules of the dbt project,
 	$(BIN)/ruff check .
 	$(BIN)/sqlfluff lint --processes 1 $(DBT_SQL)
 	$(BIN)/sqlfluff lint --processes 1 --templater placeholder $(QUERIES)
-	$(BIN)/dbt --quiet parse --target-path $(COVERAGE)
+	$(BIN)/dbt --quiet parse --target-path $(COVERAGE) --vars '{serving_features: true}'
 	$(BIN)/dbt-bouncer run --only manifest_checks
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive value_props orchestration
@@ -118,11 +120,12 @@ coverage: $(VENV)/dev deps ## Run the Python tests, and fail below 90 % coverage
 
 # What plain dbt builds of the fixture, apart from the development file.
 COVERAGE := target/coverage
+ALL_OF_FIXTURE := --vars '{raw_path: tests/fixtures/clean, serving_features: true}'
 DBT_ON_FIXTURE = VALUE_PROPS_DEV_DB=$(COVERAGE)/dev.duckdb $(BIN)/dbt --quiet
 dbt-coverage: $(VENV)/dev deps ## Build the fixture, and check descriptions, tests and project rules
 	@rm -rf $(COVERAGE) && mkdir -p $(COVERAGE)
-	$(DBT_ON_FIXTURE) build --target-path $(COVERAGE) --vars '{raw_path: tests/fixtures/clean}'
-	$(DBT_ON_FIXTURE) docs generate --target-path $(COVERAGE) --vars '{raw_path: tests/fixtures/clean}'
+	$(DBT_ON_FIXTURE) build --target-path $(COVERAGE) $(ALL_OF_FIXTURE)
+	$(DBT_ON_FIXTURE) docs generate --target-path $(COVERAGE) $(ALL_OF_FIXTURE)
 	$(BIN)/dbt-coverage compute doc --run-artifacts-dir $(COVERAGE) --cov-fail-under 1.0 \
 		--model-path-filter models/ --cov-report $(COVERAGE)/doc.json
 	$(BIN)/dbt-bouncer run

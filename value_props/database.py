@@ -21,6 +21,7 @@ CONFIG = {"storage_compatibility_version": "v1.5.0"}
 
 WINDOW_QUERY = "select * from intermediate.int_run_window"
 MART = "marts.fct_prints"
+USER_FEATURES = "marts.fct_user_features"
 
 
 @contextmanager
@@ -133,11 +134,16 @@ def _carry_over(published: Path, database: Path) -> int:
     return len(tables)
 
 
-def export(database: Path, folder: Path) -> None:
+def export(database: Path, folder: Path, features: str | None = None) -> None:
     """Write the mart to final.csv and final.parquet in the order of its rows.
 
     That order is total (assert_prints_stand_in_order). DuckDB keeps it and forms row groups by it,
     so the same rows give the same bytes with any number of threads.
+
+    Args:
+        database: the file that the run filled.
+        folder: folder to write to.
+        features: name of the file for fct_user_features; None if the run did not build it.
     """
     csv_path = literal(folder / "final.csv")
     with opened(database) as connection:
@@ -146,6 +152,8 @@ def export(database: Path, folder: Path) -> None:
             " escape '\"', dateformat '%Y-%m-%d')"
         )
         _copy_to_parquet(connection, MART, folder / "final.parquet")
+        if features:
+            _copy_to_parquet(connection, USER_FEATURES, folder / features)
 
 
 def export_weeks(database: Path, pattern: Path) -> None:

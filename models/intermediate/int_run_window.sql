@@ -49,13 +49,33 @@ resolved as (
         lookback_anchor,
         max_quarantine_rate,
         allow_incomplete,
+        serving_features,
         last_week_start_date - 7 * (report_weeks - 1) as first_week_start_date,
         last_week_start_date,
         last_week_start_date + 6 as report_end_date,
         least(last_week_start_date + 6, as_of_date) as last_report_day,
         last_week_start_date - 7 * (report_weeks - 1 + lookback_weeks)
-            as first_lookback_date
+            as first_lookback_date,
+        case
+            when lookback_anchor = 'print' then as_of_date + 1
+            else last_week_start_date + 7
+        end as feature_date
     from last_week
 )
 
-select * from resolved
+select
+    *,
+    feature_date - 7 * lookback_weeks as feature_lookback_date
+from resolved
+where
+    -- Features of days that are not over would change until the week ends.
+    case
+        when not coalesce(serving_features and feature_date > as_of_date + 1, false)
+            then true
+        else cast({{ fail_with(
+            "'serving_features needs a week that is over, and the week of '"
+            ~ " || cast(as_of_date as string) || ' ends on '"
+            ~ " || cast(report_end_date as string) || '. Use week_rule complete, a cut-off on a"
+            ~ " Sunday, or lookback_anchor print, which serves from the day after the cut-off'"
+        ) }} as boolean)
+    end

@@ -14,4 +14,5 @@ select
     cast({{ given.lookback_weeks }} as integer) as lookback_weeks,
     cast('{{ given.lookback_anchor }}' as string) as lookback_anchor,
     cast({{ given.max_quarantine_rate }} as decimal(10, 9)) as max_quarantine_rate,
-    cast({{ given.allow_incomplete }} as boolean) as allow_incomplete
+    cast({{ given.allow_incomplete }} as boolean) as allow_incomplete,
+    cast({{ given.serving_features }} as boolean) as serving_features

@@ -200,7 +200,9 @@ def build(
 @click.option("--to", "last_day", required=True, metavar="SUNDAY", help="End of the last week.")
 @_raw_option
 @_place_option("out", DEFAULT_BACKFILL, "Where results are published")
-@partial(_parameter_options, without=("as_of_date", "week_rule", "report_weeks"))
+@partial(
+    _parameter_options, without=("as_of_date", "week_rule", "report_weeks", "serving_features")
+)
 @_resource_options
 @click.pass_obj
 def backfill(
@@ -657,7 +659,9 @@ def _request(debug: bool, raw: Place, out: Place, given: dict[str, Any], make_cu
     from value_props.run.request import Request
 
     resources = resolve({resource.name: given.pop(resource.name) for resource in RESOURCES})
-    given["allow_incomplete"] = "on" if given.get("allow_incomplete") else ""
+    for parameter in PARAMETERS:
+        if parameter.is_switch:
+            given[parameter.name] = "on" if given.get(parameter.name) else ""
     return Request(
         project=find_project(),
         raw=raw,
@@ -704,6 +708,11 @@ def _print_summary(published: Any) -> None:
         f"Rows: {read:,} read, {kept:,} kept, {quarantined:,} quarantined;"
         f" {manifest['rows_in_mart']:,} in the mart."
     )
+    if manifest["rows_in_features"] is not None:
+        say(
+            f"Features: {manifest['rows_in_features']:,} rows, for ranking from"
+            f" {manifest['window']['feature_date']} on."
+        )
     if quarantined:
         say(f"  `from quality.quarantined_rows` in {DATABASE} lists them with their reasons.")
     files = Counter(output["name"].partition("/")[0] for output in manifest["outputs"])

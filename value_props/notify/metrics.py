@@ -140,6 +140,13 @@ def _add_rows(registry: CollectorRegistry, report: Mapping[str, Any]) -> None:
             quarantined.labels(source["name"], entry["reason"]).set(entry["rows"])
     if report["rows_in_mart"] is not None:
         _gauge(registry, "mart_rows", "Rows of fct_prints.", report["rows_in_mart"])
+    # Reports of earlier versions lack the rows of the features.
+    if report.get("rows_in_features") is not None:
+        rows_in_features = report["rows_in_features"]
+        _gauge(registry, "feature_rows", "Rows of fct_user_features.", rows_in_features)
+        skewed = sum(row["skewed_prints"] for row in report["feature_skew"])
+        meaning = "Prints whose features differ from those published before: skew by late data."
+        _gauge(registry, "feature_skewed_prints", meaning, skewed)
 
 
 def _add_checks(registry: CollectorRegistry, report: Mapping[str, Any]) -> None:

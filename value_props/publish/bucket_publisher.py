@@ -117,10 +117,11 @@ class BucketPublisher:
         with exclusive(self.out.lock, command):
             self.pull(names)
             for run_id in runs:
-                self._pull_mart(run_id)
+                self.pull_file(run_id, self.out.edition.mart.partition("/")[0])
 
-    def _pull_mart(self, run_id: str) -> None:
-        prefix = f"runs/{run_id}/{self.out.edition.mart.partition('/')[0]}"
+    def pull_file(self, run_id: str, name: str) -> None:
+        """Download a file or folder of a kept run, if it is not in the local folder."""
+        prefix = f"runs/{run_id}/{name}"
         entries = self.bucket.entries(f"runs/{run_id}")
         in_parallel(
             self._fetch,

@@ -3,6 +3,7 @@
     out/
       final.csv, final.parquet, value_props.duckdb, report.html, manifest.json
                         -> current/<name>; of a backfill, prints for the first two
+      features.parquet  -> current/<name>; only if the current run published it
       current           -> runs/<run_id>
       runs/<run_id>/    the files of a passed run, read-only
       metrics.prom      the metrics of the last run that ended
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from value_props.files import move, remove_tree, replace_link, sha256_of, sync
 DATABASE = "value_props.duckdb"
 PAGE = "report.html"
 METRICS = "metrics.prom"
+FEATURES = "features.parquet"
 MANIFEST = "manifest.json"
 RUNS_KEPT = 5
 # Empty files that are added to a record later. rolled_back: the run was current until a rollback.
@@ -45,24 +47,26 @@ class Edition:
         command: name of the command.
         exports: files or folders with the mart, besides database, page and manifest.
         mart: the export that holds fct_prints as Parquet; a glob pattern for several files.
+        optional: files that a run publishes only if the user asks for them.
     """
 
     command: str
     exports: tuple[str, ...]
     mart: str
+    optional: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The files that the manifest lists."""
+        """The files that the manifest of every run lists."""
         return (*self.exports, DATABASE, PAGE)
 
     @property
     def stable_names(self) -> tuple[str, ...]:
-        """The names that readers find in the out path."""
+        """The names that readers always find in the out path."""
         return (*self.outputs, MANIFEST)
 
 
-REPORT = Edition("build", ("final.csv", "final.parquet"), "final.parquet")
+REPORT = Edition("build", ("final.csv", "final.parquet"), "final.parquet", (FEATURES,))
 # `week` is no column of the mart. Readers derive a type for the key from the path, and fail if the
 # file has a column of that name with another type.
 BACKFILL = Edition("backfill", ("prints",), "prints/week=*/prints.parquet")
@@ -120,8 +124,11 @@ class OutPath:
         """The lock file."""
         return self.root / ".lock"
 
-    def prepare(self) -> None:
+    def prepare(self, optional: Collection[str] = ()) -> None:
         """Create the folder.
+
+        Args:
+            optional: the optional files that the run publishes.
 
         Raises:
             ValuePropsError: the folder cannot be written, or holds a user's file under a stable
@@ -150,7 +157,7 @@ class OutPath:
                 "Name a folder that can be written, or have its owner give you permission",
             )
         self.refuse_other_edition(edition_at(self.root))
-        for name in (*self.edition.stable_names, "current"):
+        for name in (*self.edition.stable_names, *optional, "current"):
             path = self.root / name
             if path.exists() and not path.is_symlink():
                 raise ValuePropsError(
@@ -230,17 +237,31 @@ class OutPath:
         move(finished, self.runs / run_id)
 
     def switch_to(self, run_id: str) -> None:
-        """Make a passed run the current one. The switch is atomic."""
-        for name in self.edition.stable_names:
+        """Make a passed run the current one. The switch is atomic.
+
+        The name of an optional file that the run does not have is removed after the switch. Until
+        then it leads nowhere, so no reader takes a file of another run.
+        """
+        missing = {
+            name for name in self.edition.optional if not (self.runs / run_id / name).exists()
+        }
+        for name in (*self.edition.stable_names, *self.edition.optional):
             path = self.root / name
-            if not path.is_symlink():
+            if name not in missing and not path.is_symlink():
                 path.symlink_to(Path("current") / name)
         replace_link(self.current, Path("runs") / run_id)
+        for name in missing:
+            self._remove_link(name)
 
     def clear_current(self) -> None:
         """Remove the stable names, so that no run is current."""
-        for name in ("current", *self.edition.stable_names):
-            (self.root / name).unlink(missing_ok=True)
+        for name in ("current", *self.edition.stable_names, *self.edition.optional):
+            self._remove_link(name)
+
+    def _remove_link(self, name: str) -> None:
+        # A user may have a file of the name of an optional one.
+        if (self.root / name).is_symlink():
+            (self.root / name).unlink()
 
     def prune(self, made_current: Sequence[str] = ()) -> None:
         """Remove old runs (retention).

@@ -46,6 +46,9 @@ class Publisher(Protocol):
             runs: ids of the runs whose mart to download.
         """
 
+    def pull_file(self, run_id: str, name: str) -> None:
+        """Download a file or folder of a kept run, if it is not in the local folder."""
+
     def add_run(self, run_id: str) -> None:
         """Add the finished files of the work folder to the passed runs."""
 
@@ -81,6 +84,9 @@ class LocalPublisher:
         return nullcontext()
 
     def fetch(self, command: str, names: Collection[str] = (), runs: Collection[str] = ()) -> None:
+        """All is here."""
+
+    def pull_file(self, run_id: str, name: str) -> None:
         """All is here."""
 
     def add_run(self, run_id: str) -> None:

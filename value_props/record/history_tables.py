@@ -69,6 +69,7 @@ RUNS = Table(
         Column("lookback_anchor", "VARCHAR", "week or print: what the lookback ends before."),
         Column("max_quarantine_rate", "DECIMAL(10, 9)", "Highest allowed quarantine rate, 0 to 1."),
         Column("allow_incomplete", "BOOLEAN", "Whether missing days were only a warning."),
+        Column("serving_features", "BOOLEAN", "Whether the run built fct_user_features."),
         Column("first_week_start_date", "DATE", "Monday of the first report week."),
         Column("last_week_start_date", "DATE", "Monday of the last report week."),
         Column("git_commit", "VARCHAR", "Commit of the project; null without git."),

@@ -42,6 +42,7 @@ def write_manifest(
         window = database.rows(path, database.WINDOW_QUERY)[0]
         report_weeks = _report_weeks(path)
         [mart] = database.rows(path, f"select count(*) as n from {database.MART}")  # nosec B608
+        features = database.rows(path, f"select count(*) as n from {database.USER_FEATURES}")  # nosec B608
         inputs = [_located(row, begun.raw_path, objects) for row in _inputs(path, begun.run_id)]
     parameters = [parameter.name for parameter in PARAMETERS]
     manifest = {
@@ -61,6 +62,8 @@ def write_manifest(
         "window": {name: value for name, value in window.items() if name not in parameters},
         "report_weeks": report_weeks,
         "rows_in_mart": mart["n"],
+        # Null if the run did not build them.
+        "rows_in_features": features[0]["n"] if features else None,
         "inputs": inputs,
         "outputs": _outputs(folder, edition),
         "warnings": [printable(warning) for warning in record.warnings],
@@ -98,7 +101,7 @@ def _outputs(folder: Path, edition: Edition) -> list[dict[str, Any]]:
             "size_bytes": (folder / name).stat().st_size,
             "sha256": sha256_of(folder / name),
         }
-        for output in edition.outputs
+        for output in (*edition.outputs, *edition.optional)
         for name in files_under(folder, output)
     ]
 

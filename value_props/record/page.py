@@ -17,7 +17,7 @@ import duckdb
 import jinja2
 from markupsafe import Markup
 
-from value_props.database import opened, rows_of, sql
+from value_props.database import MART, USER_FEATURES, opened, rows_of, sql
 from value_props.errors import printable
 
 RUNS_SHOWN = 30
@@ -57,6 +57,7 @@ class Figures:
         positions: the columns of `heat`, ascending.
         weeks: one row per value prop: numbers of the last week and of the week before.
         features: by feature: the label, number of prints and share (0 to 1) of each bin.
+        features_for_ranking: the same of the rows of fct_user_features.
         runs: the last runs, oldest first.
         grid: by test: the result in each of `runs`; None if the test did not run.
         slowest: the tables that took longest to build.
@@ -68,6 +69,7 @@ class Figures:
     positions: list[int]
     weeks: list[dict[str, Any]]
     features: dict[str, list[dict[str, Any]]]
+    features_for_ranking: dict[str, list[dict[str, Any]]]
     runs: list[dict[str, Any]]
     grid: dict[str, list[dict[str, Any] | None]]
     slowest: list[dict[str, Any]]
@@ -120,7 +122,10 @@ def _figures(report: Mapping[str, Any], database: Path | None) -> Figures:
             heat=heat,
             positions=sorted({position for cells in heat.values() for position in cells}),
             weeks=_weeks(rows_of(connection, sql("record", "last_two_weeks"))),
-            features={name: _bins(connection, name) for name in FEATURES},
+            features={name: _bins(connection, MART, name) for name in FEATURES},
+            features_for_ranking={
+                name: _bins(connection, USER_FEATURES, name) for name in FEATURES
+            },
             runs=runs,
             grid=grid,
             slowest=_slowest(report["datasets"]),
@@ -238,25 +243,25 @@ def _weeks(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _bins(connection: duckdb.DuckDBPyConnection, feature: str) -> list[dict[str, Any]]:
+def _bins(connection: duckdb.DuckDBPyConnection, table: str, feature: str) -> list[dict[str, Any]]:
     bounds = FEATURES[feature]
     cases = " ".join(f"when {feature} <= {bound} then {n}" for n, bound in enumerate(bounds))
     found = rows_of(
         connection,
-        f"select case {cases} else {len(bounds)} end as bin, count(*) as prints"  # nosec B608
-        " from marts.fct_prints group by all",
+        f"select case {cases} else {len(bounds)} end as bin, count(*) as n"  # nosec B608
+        f" from {table} group by all",
     )
-    prints = {row["bin"]: row["prints"] for row in found}
-    total = sum(prints.values())
+    rows = {row["bin"]: row["n"] for row in found}
+    total = sum(rows.values())
     if not total:
         return []
     return [
         {
             "label": _bin_label(feature, number),
-            "prints": prints.get(number, 0),
-            "share": prints.get(number, 0) / total,
+            "rows": rows.get(number, 0),
+            "share": rows.get(number, 0) / total,
         }
-        for number in range(max(prints) + 1)
+        for number in range(max(rows) + 1)
     ]
 
 

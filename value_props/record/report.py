@@ -12,7 +12,15 @@ from typing import Any
 
 import duckdb
 
-from value_props.database import WINDOW_QUERY, literal, opened, rows_of, sql
+from value_props.database import (
+    MART,
+    USER_FEATURES,
+    WINDOW_QUERY,
+    literal,
+    opened,
+    rows_of,
+    sql,
+)
 from value_props.errors import printable
 from value_props.files import replace_text, replacing
 from value_props.publish.out_path import TEXTS_REMOVED, OutPath
@@ -24,6 +32,7 @@ from value_props.record.shapes import (
     Column,
     Dataset,
     DriftCheck,
+    FeatureSkew,
     Reason,
     Report,
     Rows,
@@ -77,7 +86,7 @@ def compose(record: Record, database: Path | None) -> dict[str, Any]:
             warnings=[printable(warning) for warning in record.warnings],
             ignored_files=list(record.ignored_files),
             seconds=dict(record.seconds),
-            rows_in_mart=_count(connection, "marts.fct_prints"),
+            rows_in_mart=_count(connection, MART),
             tests=record.test_counts,
             datasets=[
                 *(_source(connection, name, tests) for name in SOURCE_FIELDS),
@@ -87,6 +96,8 @@ def compose(record: Record, database: Path | None) -> dict[str, Any]:
                     if outcome.kind in ("model", "seed", "snapshot")
                 ),
             ],
+            rows_in_features=_count(connection, USER_FEATURES),
+            feature_skew=[FeatureSkew(**row) for row in rows_of(connection, _SKEW)],
             drift=[DriftCheck(**row) for row in rows_of(connection, _DRIFT, [record.begun.run_id])],
         )
     plain: dict[str, Any] = json.loads(json.dumps(asdict(report), default=_as_json))
@@ -155,6 +166,16 @@ def _write_parquet(report: Mapping[str, Any], path: Path) -> None:
         )
         connection.execute(f"copy datasets to {literal(path)} (format parquet)")
 
+
+_SKEW = """
+    select
+        cast(feature_date as varchar) as feature_date,
+        run_id,
+        value_prop,
+        prints,
+        skewed_prints
+    from quality.feature_skew order by feature_date, value_prop
+"""
 
 _DRIFT = """
     select check_name as check, * exclude (check_name, run_id)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -237,6 +237,19 @@ class DriftCheck:
 
 
 @dataclass(frozen=True)
+class FeatureSkew:
+    """How the mart differs from the features that an earlier run published, for a value prop."""
+
+    feature_date: Annotated[str, Field(description="The day from which the features served.")]
+    run_id: Annotated[str, Field(description="The run that published them.")]
+    value_prop: str
+    prints: Annotated[Count, Field(description="Prints for which they served.")]
+    skewed_prints: Annotated[
+        Count, Field(description="Prints of which at least one feature differs.")
+    ]
+
+
+@dataclass(frozen=True)
 class Report:
     """The report of a run of value-props: what it read, checked and decided.
 
@@ -276,6 +289,17 @@ class Report:
         list[Dataset], Field(description="First the raw sources, then the tables of the project.")
     ]
     drift: list[DriftCheck]
+    rows_in_features: Annotated[
+        Count | None,
+        Field(description="Rows of fct_user_features; null where it was not built."),
+    ] = None
+    feature_skew: Annotated[
+        list[FeatureSkew],
+        Field(
+            description="Skew by late data. Empty where the features of no earlier run served the"
+            " prints of this one."
+        ),
+    ] = field(default_factory=list)
 
 
 _DUCKDB_TYPES = {str: "VARCHAR", bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE"}

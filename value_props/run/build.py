@@ -23,7 +23,7 @@ from value_props.ingest.users import refuse_users
 from value_props.logs import NodeProgress, log_and_continue, log_file, logger, step
 from value_props.notify import alerts, lineage
 from value_props.publish.folder_lock import exclusive
-from value_props.publish.out_path import BACKFILL, DATABASE, PAGE, OutPath
+from value_props.publish.out_path import BACKFILL, DATABASE, FEATURES, PAGE, OutPath
 from value_props.publish.places import is_address
 from value_props.publish.publisher import Publisher, publisher_of
 from value_props.record import history, report, report_files
@@ -40,6 +40,7 @@ from value_props.run.ending import (
 from value_props.run.failed_run import kept_on_failure
 from value_props.run.gate import judge
 from value_props.run.packages import are_installed
+from value_props.run.published_features import shown_to_dbt
 from value_props.run.request import Request, Run, new_run
 from value_props.sample import raw_files as sample
 
@@ -87,7 +88,7 @@ def build(request: Request) -> Published:
     alerts.check_settings()
     publisher = publisher_of(request.out, request.edition)
     out = publisher.out
-    out.prepare()
+    out.prepare(optional=[FEATURES] if request.serves_features else [])
     run = new_run(request, out.work, history.run_ids(out))
     finished: list[Published] = []
     try:
@@ -101,7 +102,7 @@ def build(request: Request) -> Published:
         ):
             verdict = None
             try:
-                verdict = _build_and_judge(run, out)
+                verdict = _build_and_judge(run, publisher)
             finally:
                 emit_lineage(run, out, verdict)
             if verdict.problems:
@@ -216,7 +217,8 @@ def ingest_raw_files(run: Run, parsed_files: ParsedFiles, stop: Event | None = N
     return inventory
 
 
-def _build_and_judge(run: Run, out: OutPath) -> Verdict:
+def _build_and_judge(run: Run, publisher: Publisher) -> Verdict:
+    out = publisher.out
     dbt = _dbt(run, out.cache / "dbt")
     inventory = _ingest_and_parse(run, dbt, ParsedFiles(out.parsed))
     with step("carry_over", run.record.seconds) as fields:
@@ -224,7 +226,8 @@ def _build_and_judge(run: Run, out: OutPath) -> Verdict:
         published = [folder / DATABASE for folder in folders]
         fields["tables"] = database.carry_over_snapshots(published, run.database)
     record = run.record
-    record.outcomes = _run_dbt(run, dbt, DATA_ONLY)
+    with shown_to_dbt(run, publisher):
+        record.outcomes = _run_dbt(run, dbt, DATA_ONLY)
     inventory.check_unchanged()
     with step("judge", record.seconds) as fields, database.loaded(run.database):
         verdict = judge(record.outcomes, run.database, needs_lookbacks=out.edition == BACKFILL)
@@ -363,7 +366,7 @@ def _export(run: Run, out: OutPath, files: Path) -> None:
     if out.edition == BACKFILL:
         database.export_weeks(run.database, files / out.edition.mart)
     else:
-        database.export(run.database, files)
+        database.export(run.database, files, FEATURES if run.request.serves_features else None)
 
 
 def _why_kept_back(run: Run, out: OutPath) -> str | None:

@@ -40,7 +40,7 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
             _record_failure(run, out, error)
             remove_tree(out.last_run)
             files = out.work / "files"
-            for name in out.edition.exports:
+            for name in (*out.edition.exports, *out.edition.optional):
                 remove(files / name)
             move(files, out.last_run)
             move(out.work / "run.log", out.last_run / "run.log")

@@ -18,6 +18,9 @@ _REPORTED_BY_TABLES = {
     "assert_sources_reach_the_report_end",
 }
 
+# The same for warnings.
+_WARNED_BY_TABLES = {"assert_run_has_no_warnings", "assert_mart_agrees_with_served_features"}
+
 
 def judge(
     outcomes: Sequence[NodeOutcome], work_database: Path, *, needs_lookbacks: bool = False
@@ -42,11 +45,16 @@ def judge(
         for outcome in outcomes
         if outcome.status == "fail" and (outcome.name not in _REPORTED_BY_TABLES or not problems)
     ]
-    warnings = [*_missing(work_database, "warn"), *_warnings(work_database)]
+    warnings = [
+        *_missing(work_database, "warn"),
+        *_warnings(work_database),
+        *_short_features(work_database),
+        *_feature_skew(work_database),
+    ]
     warnings += [
         _test_sentence(outcome)
         for outcome in outcomes
-        if outcome.status == "warn" and outcome.name != "assert_run_has_no_warnings"
+        if outcome.status == "warn" and outcome.name not in _WARNED_BY_TABLES
     ]
     return Verdict(problems, warnings)
 
@@ -164,6 +172,25 @@ def _warnings(path: Path) -> list[str]:
     return [
         f"{row['message']} ({_rows(row['row_count'])})" if row["row_count"] else row["message"]
         for row in database.rows(path, query)
+    ]
+
+
+def _short_features(path: Path) -> list[str]:
+    return [
+        f"The features for {row['feature_date']} look back over {row['days_in_lookback']} days, and"
+        f" {row['source_name']} cover {row['days_covered']} of them"
+        for row in database.rows(path, database.sql("run", "short_features"))
+    ]
+
+
+def _feature_skew(path: Path) -> list[str]:
+    """Return a sentence for each day from which features served, if the mart differs from them."""
+    return [
+        f"Skew by late data: {row['skewed_prints']:,} of {row['prints']:,} prints have other"
+        f" features than those that run {row['run_id']} published for {row['feature_date']}"
+        f" ({row['by_value_prop']}), because rows from before that day came or went later, see"
+        " `from quality.feature_skew`"
+        for row in database.rows(path, database.sql("run", "feature_skew"))
     ]
 
 

@@ -59,6 +59,11 @@ class Request:
         """The folder to publish to."""
         return self.out.folder
 
+    @property
+    def serves_features(self) -> bool:
+        """Whether the run also publishes the features of every user."""
+        return self.parameters.get("serving_features") == "true"
+
 
 @dataclass
 class Run:

@@ -1,0 +1,115 @@
+"""Show dbt the features that earlier runs published, so that it can compare the mart with them.
+
+They are the view `published.features` in the database of a run, and only while dbt runs: the files
+behind it may be removed later than the run's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from value_props.database import literal, opened, parquet_rows
+from value_props.errors import ValuePropsError
+from value_props.files import sha256_of
+from value_props.logs import logger
+from value_props.publish.out_path import FEATURES
+from value_props.publish.publisher import Publisher
+from value_props.record import history
+from value_props.run.request import Run
+
+_COLUMNS = {
+    "run_id": "varchar",
+    "lookback_anchor": "varchar",
+    "lookback_weeks": "integer",
+    "feature_date": "date",
+    "user_id": "bigint",
+    "value_prop": "varchar",
+    "prior_views": "bigint",
+    "prior_clicks": "bigint",
+    "prior_payments": "bigint",
+    "prior_amount": "decimal(18, 2)",
+}
+
+
+@dataclass(frozen=True)
+class _Features:
+    """features.parquet of a kept run.
+
+    Args:
+        run_id: the run.
+        path: the file.
+        anchor: lookback_anchor of the run.
+        weeks: lookback_weeks of the run.
+    """
+
+    run_id: str
+    path: Path
+    anchor: str
+    weeks: int
+
+    @property
+    def query(self) -> str:
+        """SQL for the rows of the file."""
+        return (
+            f"select {literal(self.run_id)} as run_id, {literal(self.anchor)} as lookback_anchor,"  # nosec B608
+            f" {self.weeks} as lookback_weeks, * from {parquet_rows([self.path])}"
+        )
+
+
+@contextmanager
+def shown_to_dbt(run: Run, publisher: Publisher) -> Iterator[None]:
+    """Context manager in which the database of a serving run has the view `published.features`.
+
+    Args:
+        run: the run. Nothing happens if it does not build features.
+        publisher: the publisher of its out path, in a session.
+
+    Raises:
+        ValuePropsError: the store of the files failed.
+    """
+    if not run.request.serves_features:
+        yield
+        return
+    nothing = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in _COLUMNS.items())
+    selects = [f"select {nothing} where false", *(each.query for each in _published(publisher))]
+    with opened(run.database) as connection:
+        connection.execute("create schema published")
+        connection.execute(f"create view published.features as {' union all '.join(selects)}")
+    try:
+        yield
+    finally:
+        with opened(run.database) as connection:
+            connection.execute("drop schema if exists published cascade")
+
+
+def _published(publisher: Publisher) -> list[_Features]:
+    """List the features that served: of each day and lookback, those of the newest run."""
+    out = publisher.out
+    found: dict[tuple[Any, ...], _Features] = {}
+    for run_id in history.runs_made_current(out):
+        try:
+            manifest = out.manifest_of(run_id)
+        except ValuePropsError:
+            # A run whose manifest cannot be read is reported where it matters: by verify.
+            continue
+        listed = [output for output in manifest["outputs"] if output["name"] == FEATURES]
+        if listed and (path := _undamaged(publisher, run_id, listed[0]["sha256"])):
+            given = manifest["parameters"]
+            features = _Features(run_id, path, given["lookback_anchor"], given["lookback_weeks"])
+            day = manifest["window"]["feature_date"]
+            found[day, features.anchor, features.weeks] = features
+    return list(found.values())
+
+
+def _undamaged(publisher: Publisher, run_id: str, sha256: str) -> Path | None:
+    """Return the published features of a run; None if they are damaged, which stops no run."""
+    publisher.pull_file(run_id, FEATURES)
+    path = publisher.out.runs / run_id / FEATURES
+    if path.is_file() and sha256_of(path) == sha256:
+        return path
+    logger.warning("step=features problem=%s is damaged, and is not compared with the mart", path)
+    return None
