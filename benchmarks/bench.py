@@ -44,6 +44,7 @@ HEADINGS = (
     "build s",
     "build ÷ Polars",
     "SQL ÷ scan",
+    "with features ÷ build",
     "peak MB",
     "spilled MB",
 )
@@ -125,6 +126,11 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
     build(tiny_path, scratch / "out", *full, threads=threads)
     builds = [build(raw_path, scratch / "out", *full, threads=threads) for _ in range(times)]
     jobs = Repeated([one.job for one in builds])
+    serving = (*full, "--serving-features")
+    build(tiny_path, scratch / "serving", *serving, threads=threads)
+    with_features = repeated(
+        times, lambda: build(raw_path, scratch / "serving", *serving, threads=threads).job
+    )
     [whole] = [one for one in builds if one.job is jobs.median]
     # One node at a time, so that the seconds of a node are its own; --debug keeps what dbt says
     # of them. A project that is parsed for one thread is parsed again for two.
@@ -146,6 +152,7 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
         "ingestion_with_a_bad_line_in_10000": by_lines,
         "polars": rival,
         "build": jobs,
+        "build_with_features": with_features,
         "build_of_the_small_fixture": tiny,
     }
     console.print(_jobs_table(runs))
@@ -193,12 +200,16 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
             seconds["ingestion_with_a_bad_line_in_10000"] / seconds["bare_scan"], 2
         ),
         "sql_to_bare_scan": round(sql["model"] / seconds["bare_scan"], 2),
+        "build_with_features_to_build": round(seconds["build_with_features"] / seconds["build"], 2),
     }
     for kind in ("", "_with_a_bad_line_in_10000"):
         name = f"ingestion{kind}_to_bare_scan"
         console.print(f"{name.replace('_', ' ')}: {figures[name]:.1f}")
     console.print(f"SQL of all models ÷ bare scan: {figures['sql_to_bare_scan']:.1f}")
     console.print(f"Whole build ÷ Polars job: {figures['build_to_polars']:.1f}")
+    console.print(
+        f"Build with serving_features ÷ build: {figures['build_with_features_to_build']:.2f}"
+    )
     console.print(f"Temporary files: {whole.job.spilled / MEGABYTE:,.0f} MB at most")
     apart = Repeated([first_scans.median, last_scans.median]).spread
     if apart > MOST_APART:
@@ -217,6 +228,8 @@ def markdown(figures: dict[str, dict[str, Any]]) -> str:
             *(f"{seconds[name]:.1f}" for name in ("bare_scan", "polars", "build")),
             f"{found['build_to_polars']:.1f}",
             f"{found['sql_to_bare_scan']:.1f}",
+            # Scales that were last measured before there were features have none.
+            f"{ratio:.2f}" if (ratio := found.get("build_with_features_to_build")) else "",
             f"{found['peak_bytes']['build'] / MEGABYTE:,.0f}",
             f"{found['spilled_bytes'] / MEGABYTE:,.0f}",
         )
@@ -297,6 +310,7 @@ def _jobs_table(runs: Mapping[str, Repeated]) -> Table:
         "ingestion_with_a_bad_line_in_10000": "the same with a bad line in 10,000",
         "polars": "Polars job with its checks",
         "build": "value-props build",
+        "build_with_features": "the same with --serving-features",
         "build_of_the_small_fixture": "fixed cost: value-props build of the small fixture",
     }
     for key, found in runs.items():

@@ -62,9 +62,9 @@
             activity.user_id,
             activity.value_prop_number,
             lookbacks.lookback_end_date,
-            cast(sum(activity.view_count) as bigint) as prior_views,
-            cast(sum(activity.click_count) as bigint) as prior_clicks,
-            cast(sum(activity.payment_count) as bigint) as prior_payments,
+            count(*) filter (where activity.is_view) as prior_views,
+            count(*) filter (where activity.is_click) as prior_clicks,
+            count(*) filter (where activity.is_payment) as prior_payments,
             cast(sum(activity.amount) as decimal(38, 2)) as prior_amount
         from activity
         inner join numbered_lookbacks as lookbacks
@@ -82,6 +82,8 @@
     select
         summed.user_id,
         value_props.value_prop,
+        -- In the order of value_prop, and faster to sort by.
+        value_props.value_prop_number,
         summed.lookback_end_date,
         summed.prior_views,
         summed.prior_clicks,

@@ -7,9 +7,9 @@ views as (
         print_date as activity_date,
         user_id,
         value_prop,
-        1 as view_count,
-        0 as click_count,
-        0 as payment_count,
+        true as is_view,
+        false as is_click,
+        false as is_payment,
         cast(0 as decimal(18, 2)) as amount
     from {{ ref('stg_prints') }}
 ),
@@ -19,9 +19,9 @@ clicks as (
         tap_date as activity_date,
         user_id,
         value_prop,
-        0 as view_count,
-        1 as click_count,
-        0 as payment_count,
+        false as is_view,
+        true as is_click,
+        false as is_payment,
         cast(0 as decimal(18, 2)) as amount
     from {{ ref('stg_taps') }}
 ),
@@ -31,9 +31,9 @@ payments as (
         payment_date as activity_date,
         user_id,
         value_prop,
-        0 as view_count,
-        0 as click_count,
-        1 as payment_count,
+        false as is_view,
+        false as is_click,
+        true as is_payment,
         amount
     from {{ ref('stg_pays') }}
 ),

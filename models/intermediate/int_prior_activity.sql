@@ -10,4 +10,12 @@ prior_activity as (
     {{ prior_activity('report_prints', is_by_user=true) }}
 )
 
-select * from prior_activity
+select
+    user_id,
+    value_prop,
+    lookback_end_date,
+    prior_views,
+    prior_clicks,
+    prior_payments,
+    prior_amount
+from prior_activity

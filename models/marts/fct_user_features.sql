@@ -27,7 +27,8 @@ prior_activity as (
     {{ prior_activity('lookbacks', is_by_user=false) }}
 ),
 
--- The export keeps the order of this table, so the rows are sorted here.
+-- The export keeps the order of this table, so the rows are sorted here, by user_id and
+-- value_prop.
 ordered as (
     select
         lookback_end_date as feature_date,
@@ -38,7 +39,7 @@ ordered as (
         prior_payments,
         prior_amount
     from prior_activity
-    order by user_id, value_prop
+    order by user_id, value_prop_number
 )
 
 select * from ordered

@@ -66,14 +66,15 @@ def _paths_are_given() -> None:
 def _project_is_parsed_once() -> Iterator[None]:
     """Parse the dbt project once for all tests, because parsing takes as long as the models.
 
-    The result depends only on the project and the name of the database. A test that starts the
+    The result depends only on the project, the name of the database and whether the run builds
+    features. A test that starts the
     command in a separate process still parses the project, as users do.
     """
     parsed = {}
     parse = Dbt.parse
 
     def parse_once(dbt: Dbt) -> None:
-        key = dbt.project, dbt.database.name
+        key = dbt.project, dbt.database.name, dbt.dbt_vars.get("serving_features") == "true"
         if key not in parsed:
             parse(dbt)
             parsed[key] = dbt.manifest

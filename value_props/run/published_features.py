@@ -6,11 +6,13 @@ behind it may be removed later than the run's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from value_props.database import literal, opened, parquet_rows
 from value_props.errors import ValuePropsError
@@ -36,7 +38,7 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True)
-class _Features:
+class PublishedFeatures:
     """features.parquet of a kept run.
 
     Args:
@@ -74,11 +76,8 @@ def shown_to_dbt(run: Run, publisher: Publisher) -> Iterator[None]:
     if not run.request.serves_features:
         yield
         return
-    nothing = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in _COLUMNS.items())
-    selects = [f"select {nothing} where false", *(each.query for each in _published(publisher))]
     with opened(run.database) as connection:
-        connection.execute("create schema published")
-        connection.execute(f"create view published.features as {' union all '.join(selects)}")
+        stage_features(connection, _published(publisher))
     try:
         yield
     finally:
@@ -86,10 +85,20 @@ def shown_to_dbt(run: Run, publisher: Publisher) -> Iterator[None]:
             connection.execute("drop schema if exists published cascade")
 
 
-def _published(publisher: Publisher) -> list[_Features]:
+def stage_features(
+    connection: duckdb.DuckDBPyConnection, features: Sequence[PublishedFeatures]
+) -> None:
+    """Create the view `published.features` in a database: all rows of published features."""
+    nothing = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in _COLUMNS.items())
+    selects = [f"select {nothing} where false", *(each.query for each in features)]
+    connection.execute("create schema published")
+    connection.execute(f"create view published.features as {' union all '.join(selects)}")
+
+
+def _published(publisher: Publisher) -> list[PublishedFeatures]:
     """List the features that served: of each day and lookback, those of the newest run."""
     out = publisher.out
-    found: dict[tuple[Any, ...], _Features] = {}
+    found: dict[tuple[Any, ...], PublishedFeatures] = {}
     for run_id in history.runs_made_current(out):
         try:
             manifest = out.manifest_of(run_id)
@@ -99,7 +108,9 @@ def _published(publisher: Publisher) -> list[_Features]:
         listed = [output for output in manifest["outputs"] if output["name"] == FEATURES]
         if listed and (path := _undamaged(publisher, run_id, listed[0]["sha256"])):
             given = manifest["parameters"]
-            features = _Features(run_id, path, given["lookback_anchor"], given["lookback_weeks"])
+            features = PublishedFeatures(
+                run_id, path, given["lookback_anchor"], given["lookback_weeks"]
+            )
             day = manifest["window"]["feature_date"]
             found[day, features.anchor, features.weeks] = features
     return list(found.values())

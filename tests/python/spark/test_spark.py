@@ -25,12 +25,13 @@ from value_props.run.dbt import MODELS_ONLY
 
 # Each anchor, and a cut-off before the data ends.
 RUNS: dict[str, dict[str, str]] = {
-    "week": {"lookback_anchor": "week", "week_rule": "complete"},
+    "week": {"lookback_anchor": "week", "week_rule": "complete", "serving_features": "true"},
     "print_to_a_cut_off": {
         "lookback_anchor": "print",
         "lookback_weeks": "1",
         "as_of_date": "2020-12-23",
         "week_rule": "latest",
+        "serving_features": "true",
     },
 }
 # The tests judge one of the runs.

@@ -21,7 +21,13 @@ from value_props.database import literal
 
 # Tables that must be the same on any engine as on DuckDB.
 TABLES = {
-    "marts": ("fct_prints", "fct_value_prop_weeks", "fct_position_weeks", "dim_value_props"),
+    "marts": (
+        "fct_prints",
+        "fct_user_features",
+        "fct_value_prop_weeks",
+        "fct_position_weeks",
+        "dim_value_props",
+    ),
     "quality": (
         "row_reconciliation",
         "quarantined_rows",

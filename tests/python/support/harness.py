@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -21,7 +21,7 @@ from typing import Any
 import duckdb
 import pytest
 from support.raw_files import write_files
-from support.reference import MART_COLUMNS, Parameters
+from support.reference import FEATURE_COLUMNS, MART_COLUMNS, Parameters
 
 from value_props import database
 from value_props.cli import program as cli
@@ -32,6 +32,7 @@ from value_props.publish.out_path import REPORT
 from value_props.publish.places import Place
 from value_props.record.facts import Begun, NodeOutcome
 from value_props.run.dbt import MODELS_ONLY, Dbt
+from value_props.run.published_features import PublishedFeatures, stage_features
 from value_props.run.request import Request
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -155,7 +156,8 @@ class Pipeline:
         self.raw_path.mkdir()
         self.parsed = ParsedFiles(self.folder / "parsed")
         self.database = self.folder / "value_props.duckdb"
-        self.dbt = Dbt(ROOT, self.database, self.folder / "target", {})
+        # With the models of the features, which a run without serving_features leaves out.
+        self.dbt = Dbt(ROOT, self.database, self.folder / "target", {"serving_features": "true"})
         self.dbt.parse()
 
     def write(self, files: Mapping[str, bytes]) -> None:
@@ -164,9 +166,17 @@ class Pipeline:
         write_files(self.raw_path, files)
 
     def run(
-        self, dbt_vars: dict[str, str], options: tuple[str, ...] = MODELS_ONLY
+        self,
+        dbt_vars: dict[str, str],
+        options: tuple[str, ...] = MODELS_ONLY,
+        published: Sequence[PublishedFeatures] = (),
     ) -> list[NodeOutcome]:
         """Ingest the raw files and build into a fresh database.
+
+        Args:
+            dbt_vars: the parameters of the run.
+            options: options of `dbt build`.
+            published: features that earlier runs published.
 
         Raises:
             ValuePropsError: a raw file stops the run.
@@ -177,6 +187,7 @@ class Pipeline:
         inventory = ingest(self.raw_path, self.parsed)
         with database.opened(self.database) as connection:
             stage(connection, inventory)
+            stage_features(connection, published)
         return self.dbt.build(options)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -186,9 +197,16 @@ class Pipeline:
 
     def mart(self) -> list[tuple[Any, ...]]:
         """Return the rows of fct_prints in the order of final.csv."""
+        return self._table(database.MART, MART_COLUMNS)
+
+    def features(self) -> list[tuple[Any, ...]]:
+        """Return the rows of fct_user_features in the order of features.parquet."""
+        return self._table(database.USER_FEATURES, FEATURE_COLUMNS)
+
+    def _table(self, name: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
         with database.opened(self.database) as connection:
-            result = connection.execute(f"from {database.MART}")
-            assert tuple(column[0] for column in result.description or []) == MART_COLUMNS
+            result = connection.execute(f"from {name}")
+            assert tuple(column[0] for column in result.description or []) == columns
             return result.fetchall()
 
 

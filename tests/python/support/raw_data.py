@@ -28,7 +28,7 @@ LAST_MONDAYS = (date(2020, 11, 23), date(2020, 12, 28), date(2021, 1, 4), date(2
 # Number of places for rows. About half of them have a row.
 PLACES = {"prints": 72, "taps": 56, "pays": 56}
 MOST_FILES = 3
-CASE_BYTES = 21 + sum(1 + 2 * MOST_FILES + places for places in PLACES.values())
+CASE_BYTES = 22 + sum(1 + 2 * MOST_FILES + places for places in PLACES.values())
 
 
 @dataclass(frozen=True)
@@ -250,6 +250,7 @@ def _read_shape(choices: _Choices) -> _Shape:
         lookback_anchor=choices.pick(("week", "print")),
         max_quarantine_rate=Decimal(choices.pick(rates)),
         allow_incomplete=choices.pick((False, True, True)),
+        serving_features=choices.pick((True, False)),
     )
     is_covered = choices.pick((True,) * 7 + (False,))
     user_count = choices.pick((1, 2, 3, 4))

@@ -30,6 +30,7 @@ from support.reference_rows import (
     unknown_event_keys,
 )
 
+FeatureRow = tuple[date, int, str, int, int, int, Decimal]
 MartRow = tuple[str, date, str, date, int, str, int, bool, int, int, int, Decimal]
 QuarantinedRow = tuple[str, str, int, str, str]
 Row = TypeVar("Row", Event, Payment)
@@ -43,6 +44,15 @@ MART_COLUMNS = (
     "value_prop",
     "position",
     "is_clicked",
+    "prior_views",
+    "prior_clicks",
+    "prior_payments",
+    "prior_amount",
+)
+FEATURE_COLUMNS = (
+    "feature_date",
+    "user_id",
+    "value_prop",
     "prior_views",
     "prior_clicks",
     "prior_payments",
@@ -63,6 +73,7 @@ class Parameters:
     lookback_anchor: str = "week"
     max_quarantine_rate: Decimal = Decimal("0.01")
     allow_incomplete: bool = False
+    serving_features: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,9 @@ class Outcome:
     """The results of a run on a raw folder, including failed gates.
 
     - `mart`: the rows of `fct_prints` in the order of `final.csv`, see `MART_COLUMNS`.
+    - `features`: the rows of `fct_user_features` in the order of features.parquet, see
+      `FEATURE_COLUMNS`; None if the week that they would follow is not over, which stops the run.
+      They are computed whether or not the run serves features.
     - `quarantine`: (source, file, line number, raw text, rule), by source, file and line.
     - `reconciliation`: (source, file) to the numbers of rows (read, kept, quarantined).
     - `gate`: the gates that failed, also those that `allow_incomplete` forgives.
@@ -79,6 +93,7 @@ class Outcome:
     """
 
     mart: list[MartRow]
+    features: list[FeatureRow] | None
     quarantine: list[QuarantinedRow]
     reconciliation: dict[tuple[str, str], tuple[int, int, int]]
     gate: set[str]
@@ -195,6 +210,7 @@ def compute(raw_path: Path, parameters: Parameters) -> Outcome:
         gate.add("quarantine_rate")
     if cut_off is None:
         week_starts, mart = [], []
+        features: list[FeatureRow] | None = []
         gate.add("report_week_without_prints")
     else:
         week_starts = report_weeks_of(cut_off, parameters)
@@ -205,10 +221,15 @@ def compute(raw_path: Path, parameters: Parameters) -> Outcome:
         ]
         gate |= _completeness(prints, taps, pays, week_starts, report_days, parameters)
         mart = _build_mart(prints, taps, pays, report_days, parameters)
+        first_day = _feature_date(cut_off, week_starts, parameters)
+        # The cut-off must be the last day before the features serve, or later.
+        is_over = cut_off.toordinal() + 1 >= first_day.toordinal()
+        features = _build_features(prints, taps, pays, first_day, parameters) if is_over else None
 
     existing_prints = set(prints)
     return Outcome(
         mart=mart,
+        features=features,
         quarantine=ledger.quarantine,
         reconciliation=ledger.reconciliation,
         gate=gate,
@@ -289,6 +310,32 @@ def _build_mart(
             )
         )
     return sorted(rows, key=lambda row: (row[3], row[4], row[6], row[5]))
+
+
+def _feature_date(cut_off: date, week_starts: list[date], parameters: Parameters) -> date:
+    if parameters.lookback_anchor == "print":
+        return cut_off + timedelta(days=1)
+    return week_starts[-1] + timedelta(weeks=1)
+
+
+def _build_features(
+    prints: list[Event],
+    taps: list[Event],
+    pays: list[Payment],
+    first_day: date,
+    parameters: Parameters,
+) -> list[FeatureRow]:
+    """Return what each user did with each value prop in the weeks before a day."""
+    start = first_day - timedelta(weeks=parameters.lookback_weeks)
+    views = _by_user_and_value_prop(_within(prints, start, first_day))
+    clicks = _by_user_and_value_prop(_within(taps, start, first_day))
+    payments = _by_user_and_value_prop(_within(pays, start, first_day))
+    rows: list[FeatureRow] = []
+    for key in sorted({*views, *clicks, *payments}):
+        total = sum((payment.total for payment in payments[key]), Decimal("0.00"))
+        counts = len(views[key]), len(clicks[key]), len(payments[key])
+        rows.append((first_day, *key, *counts, total))
+    return rows
 
 
 def _by_user_and_value_prop(rows: list[Row]) -> defaultdict[tuple[int, str], list[Row]]:
