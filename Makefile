@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SPARK_VENV := .venv-spark
 AIRFLOW_VENV := .venv-airflow
+RANKING_VENV := .venv-ranking
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 # Parameters of a build; empty means the default.
@@ -51,7 +52,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses "$$WORKERS" --dist loadfile --no
 .DEFAULT_GOAL := help
 DEMO := docker compose --file orchestration/docker/compose.yaml
 
-.PHONY: help build backfill load check spark test test-spark torture test-containers test-demo demo-env demo lint audit coverage dbt-coverage format deps docs serve-docs sample airflow bench bench-daily lock clean
+.PHONY: help build backfill load check spark test test-spark test-ranking torture test-containers test-demo demo-env demo lint audit coverage dbt-coverage format deps docs serve-docs sample airflow ranking bench bench-daily lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -74,6 +75,9 @@ test: $(VENV)/dev $(AIRFLOW_VENV)/run deps lint ## Run every check: WORKERS=
 
 test-spark: $(VENV)/dev $(SPARK_VENV)/run deps ## Run the tests that need Java: Spark, alone and as a cluster
 	$(BIN)/python -m pytest -m spark
+
+test-ranking: $(VENV)/dev $(RANKING_VENV)/run deps ## Run the tests of the example that ranks carousels
+	$(BIN)/python -m pytest -m ranking tests/python/orchestration/test_ranking.py
 
 spark: $(SPARK_VENV)/run ## Install dbt for Spark and DuckDB into .venv-spark
 
@@ -107,7 +111,7 @@ lint: $(VENV)/dev deps ## Check formatting, style, the rules of the dbt project,
 	$(BIN)/dbt --quiet parse --target-path $(COVERAGE) --vars '{serving_features: true}'
 	$(BIN)/dbt-bouncer run --only manifest_checks
 	$(BIN)/mypy
-	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive value_props orchestration
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive value_props orchestration examples
 	$(BIN)/actionlint
 	$(BIN)/zizmor --offline --quiet --pedantic .github
 
@@ -151,6 +155,9 @@ sample: $(VENV)/run ## Write sample data to RAW (default data/raw): SCALE=1
 airflow: $(VENV)/run deps $(AIRFLOW_VENV)/run ## Run the weekly job under Airflow on 127.0.0.1:8081, until Ctrl-C
 	@orchestration/airflow/up
 
+ranking: $(RANKING_VENV)/run ## Rank next week's carousels from OUT (default data/out) to data/ranking.parquet
+	@$(RANKING_VENV)/bin/python examples/ranking/rank.py "$${OUT:-data/out}" data/ranking.parquet
+
 bench: $(VENV)/dev deps ## Measure builds against a bare scan and a Polars job: SCALES="0.1 1 10"
 	@$(BIN)/python benchmarks/bench.py --scales $$SCALES
 
@@ -164,11 +171,12 @@ lock: $(VENV)/dev ## Resolve the requirements files again
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra spark --constraint requirements-dev.txt --output-file requirements-spark.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --output-file requirements-airflow.txt orchestration/airflow/requirements.in
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --output-file requirements-ranking.txt examples/ranking/requirements.in
 
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header
 
 clean: ## Remove everything that was installed and built, except data/
-	rm -rf $(VENV) $(SPARK_VENV) $(AIRFLOW_VENV) tests/azurite/node_modules dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(VENV) $(SPARK_VENV) $(AIRFLOW_VENV) $(RANKING_VENV) tests/azurite/node_modules dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
 # The pip that comes with Python 3.11 does not see that a lock pins a package if it pins it with an extra.
 define new_venv
@@ -206,4 +214,10 @@ $(AIRFLOW_VENV)/run: requirements-airflow.txt
 	@echo "Installing into $(AIRFLOW_VENV)"
 	$(call new_venv,$(AIRFLOW_VENV))
 	@$(AIRFLOW_VENV)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-airflow.txt
+	@touch $@
+
+$(RANKING_VENV)/run: requirements-ranking.txt
+	@echo "Installing into $(RANKING_VENV)"
+	$(call new_venv,$(RANKING_VENV))
+	@$(RANKING_VENV)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-ranking.txt
 	@touch $@
