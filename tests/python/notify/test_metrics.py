@@ -37,7 +37,19 @@ DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text(encoding="utf-8
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 
 
-PUBLISHED = sample_report("published", warnings=["A file is empty"])
+SKEW = {
+    "feature_date": "2020-11-23",
+    "run_id": "20201123T060000Z-0b0b0b",
+    "value_prop": "point",
+    "prints": 500,
+    "skewed_prints": 7,
+}
+PUBLISHED = sample_report(
+    "published",
+    warnings=["A file is empty"],
+    rows_in_features=3500000,
+    feature_skew=[SKEW, {**SKEW, "value_prop": "transport", "skewed_prints": 2}],
+)
 FAILED = sample_report(
     "failed",
     run={
@@ -52,6 +64,8 @@ FAILED = sample_report(
     problems=["It could not run"],
     warnings=["A file is empty"],
     rows_in_mart=None,
+    rows_in_features=None,
+    feature_skew=[],
 )
 
 
@@ -100,6 +114,8 @@ def test_every_fact_of_a_published_run_is_told_once() -> None:
         ("source_quarantined_rows", "malformed", "pays"): 10,
         ("source_quarantined_rows", "duplicate", "pays"): 2,
         ("mart_rows",): 1234567,
+        ("feature_rows",): 3500000,
+        ("feature_skewed_prints",): 9,
         ("tests", "pass"): 38,
         ("tests", "warn"): 1,
         ("tests", "fail"): 0,
@@ -121,7 +137,7 @@ def test_a_run_that_is_not_made_current_leaves_what_is_published() -> None:
     told = samples(text)
     assert told["run_status", "failed"] == told["run_problems",] == 1
     assert told["run_exit_code",] == 2
-    assert ("mart_rows",) not in told
+    assert not {("mart_rows",), ("feature_rows",), ("feature_skewed_prints",)} & set(told)
     kept = {key: value for key, value in samples(TEXT).items() if key[0].startswith("published_")}
     assert {key: value for key, value in told.items() if key[0].startswith("published_")} == kept
     assert len(kept) == 3
