@@ -1,8 +1,7 @@
 """`make bench`: what a build costs, beside the bare scan and a Polars job on the same files.
 
-Each scale's figures replace those that benchmarks/results.json and the table of the README
-hold of it; README.md in this folder says what each is. A machine that has other work to do gives
-none.
+Each scale's figures replace those that benchmarks/results.json and the table of docs/speed.md hold
+of it; README.md in this folder says what each is. A machine that has other work to do gives none.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from value_props.sample.raw_files import write_sample
 
 MEGABYTE = 1_000_000
 RESULTS = ROOT / "benchmarks" / "results.json"
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "speed.md"
 # Between these two lines its table stands.
 TABLE_BEGINS, TABLE_ENDS = "<!-- bench -->\n", "<!-- /bench -->\n"
 HEADINGS = (
@@ -218,7 +217,7 @@ def measure(console: Console, raw_path: Path, scratch: Path) -> dict[str, Any]:
 
 
 def markdown(figures: dict[str, dict[str, Any]]) -> str:
-    """The table of the README: a row a scale."""
+    """The table of docs/speed.md: a row a scale."""
     lines = [f"| {' | '.join(HEADINGS)} |", "|--:" * len(HEADINGS) + "|"]
     for scale, found in figures.items():
         seconds = found["seconds"]
@@ -238,13 +237,13 @@ def markdown(figures: dict[str, dict[str, Any]]) -> str:
 
 
 def write(figures: dict[str, dict[str, Any]]) -> None:
-    """Keep the figures in results.json, with those of other scales, and in the README."""
+    """Keep the figures in results.json, with those of other scales, and in docs/speed.md."""
     known = json.loads(RESULTS.read_text(encoding="utf-8"))["scales"] if RESULTS.exists() else {}
     scales = dict(sorted({**known, **figures}.items(), key=lambda item: float(item[0])))
     RESULTS.write_text(json.dumps({"scales": scales}, indent=1) + "\n", encoding="utf-8")
-    before, _, rest = README.read_text(encoding="utf-8").partition(TABLE_BEGINS)
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(TABLE_BEGINS)
     after = rest.partition(TABLE_ENDS)[2]
-    README.write_text(
+    PAGE.write_text(
         f"{before}{TABLE_BEGINS}{markdown(scales)}{TABLE_ENDS}{after}", encoding="utf-8"
     )
 
