@@ -19,6 +19,7 @@ ANCHOR ?=
 MAX_QUARANTINE_RATE ?=
 ALLOW_INCOMPLETE ?=
 SERVING ?=
+MAKE_CURRENT ?=
 FULL ?=
 REHASH ?=
 MEMORY_LIMIT ?=
@@ -34,7 +35,7 @@ SCALES ?= 0.1 1 10
 
 # Recipes take them from the environment, as they were given: neither make nor a shell reads a value.
 VALUES := RAW OUT AS_OF WEEK_RULE WEEKS LOOKBACK ANCHOR MAX_QUARANTINE_RATE ALLOW_INCOMPLETE SERVING \
-	FULL REHASH MEMORY_LIMIT THREADS TEMP_DIR MAX_TEMP_SIZE FROM TO STORE WORKERS SCALE SCALES
+	MAKE_CURRENT FULL REHASH MEMORY_LIMIT THREADS TEMP_DIR MAX_TEMP_SIZE FROM TO STORE WORKERS SCALE SCALES
 $(foreach name,$(VALUES),$(eval override export $(name) := $$(value $(name))))
 
 RESOURCES = --memory-limit "$$MEMORY_LIMIT" --threads "$$THREADS" --temp-dir "$$TEMP_DIR" \
@@ -59,7 +60,7 @@ help: ## Print the targets
 
 build: $(VENV)/run deps ## Build and publish: RAW= OUT= AS_OF= WEEK_RULE= WEEKS= LOOKBACK= ANCHOR= …
 	@$(BIN)/value-props build --sample-if-empty --out "$$OUT" $(PARAMETERS) \
-		$(TRUST)
+		$(TRUST) --make-current="$$MAKE_CURRENT"
 
 backfill: $(VENV)/run deps ## Publish each week of a span to data/backfill: FROM=<Monday> TO=<Sunday>
 	@$(BIN)/value-props backfill --from "$$FROM" --to "$$TO" --out "$$OUT" $(ANY_WEEKS)

@@ -156,10 +156,9 @@ def cli(context: click.Context, debug: bool) -> None:
 @_out_option
 @_parameter_options
 @_resource_options
-@click.option(
+@_switch(
     "--make-current",
-    is_flag=True,
-    help="Replace the published run even if its week is newer or its raw files differ.",
+    "Replace the published run even if its week is newer or its raw files differ.",
 )
 @_trust_options
 @click.option(

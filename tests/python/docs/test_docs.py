@@ -89,7 +89,7 @@ def test_the_sources_have_the_columns_that_are_described(pipeline: Pipeline) -> 
     found: dict[str, list[str]] = {}
     for name, column in pipeline.query(
         "select table_name, column_name from information_schema.columns"
-        " where table_schema = 'raw' order by table_name, ordinal_position"
+        " where table_schema in ('raw', 'published') order by table_name, ordinal_position"
     ):
         found.setdefault(name, []).append(column)
     assert described == found
