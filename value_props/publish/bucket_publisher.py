@@ -34,6 +34,7 @@ from value_props.publish.out_path import (
     Edition,
     OutPath,
     edition_of,
+    parsed_manifest,
 )
 from value_props.publish.places import Place
 
@@ -64,7 +65,8 @@ class BucketPublisher:
         At the end it uploads the records of runs, also of a failed run, and removes old runs.
 
         Raises:
-            RefusedError: another run holds the lock, or another command published there.
+            RefusedError: another run holds the lock, or another command or a later version of
+                value-props published there.
             ValuePropsError: the store fails, or what is in it is damaged.
         """
         with locked(self.bucket, run_id) as self.lock:
@@ -280,6 +282,7 @@ def edition_in(bucket: Bucket) -> Edition | None:
 
     Raises:
         ValuePropsError: the store failed, or the root manifest is damaged.
+        RefusedError: a later version of value-props published there.
     """
     # Users who may list only one prefix get "forbidden" for a missing object, so list first.
     if MANIFEST not in bucket.files():
@@ -289,7 +292,7 @@ def edition_in(bucket: Bucket) -> Edition | None:
 
 def _read_manifest(bucket: Bucket, name: str) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads(bucket.read(name))
+        manifest = parsed_manifest(bucket.read(name), f"Bucket {bucket}, object {name}")
         if isinstance(manifest["run_id"], str) and isinstance(manifest["outputs"], list):
             return manifest
     except (ValueError, KeyError, TypeError):

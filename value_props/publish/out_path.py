@@ -21,10 +21,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from value_props import __version__
 from value_props.errors import RefusedError, ValuePropsError, owners_of
 from value_props.files import move, remove_tree, replace_link, sha256_of, sync
 
@@ -33,6 +35,8 @@ PAGE = "report.html"
 METRICS = "metrics.prom"
 FEATURES = "features.parquet"
 MANIFEST = "manifest.json"
+# The format of manifest.json and of the out path around it. A version reads its own and older ones.
+FORMAT_VERSION = 1
 RUNS_KEPT = 5
 # Empty files that are added to a record later. rolled_back: the run was current until a rollback.
 # texts_removed: the raw text of its samples was removed.
@@ -133,7 +137,7 @@ class OutPath:
         Raises:
             ValuePropsError: the folder cannot be written, or holds a user's file under a stable
                 name.
-            RefusedError: another command published there.
+            RefusedError: another command, or a later version of value-props, published there.
         """
         refused = [sign for sign in ("?", "\\") if sign in str(self.root)]
         if refused:
@@ -213,17 +217,17 @@ class OutPath:
 
         Raises:
             ValuePropsError: the manifest is missing or damaged.
+            RefusedError: a later version of value-props wrote it.
         """
         path = self.runs / run_id / MANIFEST
         try:
-            manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return parsed_manifest(path.read_bytes(), f"Published run {path}")
         except (OSError, ValueError) as error:
             raise ValuePropsError(
                 f"the manifest cannot be read ({error})",
                 f"Published run {path}",
                 "Publish again with `value-props build`, or go back with `value-props rollback`",
             ) from error
-        return manifest
 
     def add_run(self, finished: Path, run_id: str) -> None:
         """Move the folder of a finished run to the passed runs, with read-only files."""
@@ -300,11 +304,44 @@ def _owners(error: OSError, path: Path) -> str:
 
 
 def edition_at(root: Path) -> Edition | None:
-    """Return the edition published in an out path; None if nothing is published."""
+    """Return the edition published in an out path; None if nothing is published.
+
+    Raises:
+        RefusedError: a later version of value-props published there.
+    """
+    path = root / MANIFEST
+    # A missing or damaged manifest stops the commands that need it, and no build.
+    with suppress(OSError, ValueError):
+        parsed_manifest(path.read_bytes(), f"Out path {path}")
     for edition in (REPORT, BACKFILL):
         if any((root / name).is_symlink() for name in edition.exports):
             return edition
     return None
+
+
+def parsed_manifest(text: bytes, where: str) -> dict[str, Any]:
+    """Parse a manifest. Every manifest is read here.
+
+    Args:
+        text: the content of the file.
+        where: the file, for the error.
+
+    Raises:
+        ValueError: it is no JSON object.
+        RefusedError: a later version of value-props wrote it.
+    """
+    manifest: dict[str, Any] = json.loads(text)
+    if not isinstance(manifest, dict):
+        raise ValueError("it is no JSON object")
+    found = manifest.get("format_version")
+    if isinstance(found, int) and found > FORMAT_VERSION:
+        raise RefusedError(
+            f"its format_version is {found}, and value-props {__version__} reads none above"
+            f" {FORMAT_VERSION}",
+            where,
+            "Use the version of value-props that published it, or a newer one",
+        )
+    return manifest
 
 
 def edition_of(manifest: Mapping[str, Any]) -> Edition:

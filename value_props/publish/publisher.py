@@ -33,7 +33,8 @@ class Publisher(Protocol):
             run_id: the run, or the name of the command.
 
         Raises:
-            RefusedError: another run holds the lock, or another command published here.
+            RefusedError: another run holds the lock, or another command or a later version of
+                value-props published here.
             ValuePropsError: the store failed, or an object in it is damaged.
         """
 
@@ -139,6 +140,7 @@ def existing_publisher(place: Place, *, may_be_missing: bool = False) -> Publish
 
     Raises:
         ValuePropsError: the folder is missing, the store failed, or its manifest is damaged.
+        RefusedError: a later version of value-props published there.
     """
     if place.bucket:
         from value_props.publish.bucket_publisher import edition_in

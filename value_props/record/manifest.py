@@ -14,10 +14,8 @@ from value_props.errors import printable
 from value_props.files import files_under, sha256_of
 from value_props.parameters import PARAMETERS
 from value_props.publish.bucket import Entry
-from value_props.publish.out_path import DATABASE, MANIFEST, Edition
+from value_props.publish.out_path import DATABASE, FORMAT_VERSION, MANIFEST, Edition
 from value_props.record.facts import PACKAGE, Begun, Record
-
-FORMAT_VERSION = 1
 
 
 def write_manifest(
