@@ -16,4 +16,4 @@ All rooms use errors, files, logs, parameters, resources and database. Defaults 
 dbt_project.yml, and the columns of the mart in models/marts/.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
