@@ -173,6 +173,7 @@ lock: $(VENV)/dev ## Resolve the requirements files again
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --extra spark --constraint requirements-dev.txt --output-file requirements-spark.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --output-file requirements-airflow.txt orchestration/airflow/requirements.in
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --output-file requirements-ranking.txt examples/ranking/requirements.in
+	echo duckdb==1.5.0 | $(BIN)/uv pip compile $(LOCK_FLAGS) --output-file requirements-oldest-duckdb.txt -
 
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header
 
