@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 SPARK_VENV := .venv-spark
 AIRFLOW_VENV := .venv-airflow
 RANKING_VENV := .venv-ranking
+FEAST_VENV := .venv-feast
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
 # Parameters of a build; empty means the default.
@@ -53,7 +54,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses "$$WORKERS" --dist loadfile --no
 .DEFAULT_GOAL := help
 DEMO := docker compose --file orchestration/docker/compose.yaml
 
-.PHONY: help build backfill load check spark test test-spark test-ranking torture test-containers test-demo demo-env demo lint audit coverage dbt-coverage format deps docs serve-docs sample airflow ranking bench bench-daily lock clean
+.PHONY: help build backfill load check spark test test-spark test-ranking test-feast torture test-containers test-demo demo-env demo lint audit coverage dbt-coverage format deps docs serve-docs sample airflow ranking feast bench bench-daily lock clean
 
 help: ## Print the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
@@ -79,6 +80,9 @@ test-spark: $(VENV)/dev $(SPARK_VENV)/run deps ## Run the tests that need Java: 
 
 test-ranking: $(VENV)/dev $(RANKING_VENV)/run deps ## Run the tests of the example that ranks carousels
 	$(BIN)/python -m pytest -m ranking tests/python/orchestration/test_ranking.py
+
+test-feast: $(VENV)/dev $(FEAST_VENV)/run deps ## Run the tests of what Feast serves
+	$(BIN)/python -m pytest -m feast tests/python/orchestration/test_feast.py
 
 spark: $(SPARK_VENV)/run ## Install dbt for Spark and DuckDB into .venv-spark
 
@@ -159,6 +163,9 @@ airflow: $(VENV)/run deps $(AIRFLOW_VENV)/run ## Run the weekly job under Airflo
 ranking: $(RANKING_VENV)/run ## Rank next week's carousels from OUT (default data/out) to data/ranking.parquet
 	@$(RANKING_VENV)/bin/python examples/ranking/rank.py "$${OUT:-data/out}" data/ranking.parquet
 
+feast: $(FEAST_VENV)/run ## Make Feast serve the features in OUT (default data/out); first build them with SERVING=1
+	@$${OUT:+env "VALUE_PROPS_FEATURES=$$OUT/features.parquet"} $(FEAST_VENV)/bin/python orchestration/feast/refresh.py
+
 bench: $(VENV)/dev deps ## Measure builds against a bare scan and a Polars job: SCALES="0.1 1 10"
 	@$(BIN)/python benchmarks/bench.py --scales $$SCALES
 
@@ -174,11 +181,12 @@ lock: $(VENV)/dev ## Resolve the requirements files again
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --output-file requirements-airflow.txt orchestration/airflow/requirements.in
 	$(BIN)/uv pip compile $(LOCK_FLAGS) --output-file requirements-ranking.txt examples/ranking/requirements.in
 	echo duckdb==1.5.0 | $(BIN)/uv pip compile $(LOCK_FLAGS) --output-file requirements-oldest-duckdb.txt -
+	$(BIN)/uv pip compile $(LOCK_FLAGS) --output-file requirements-feast.txt orchestration/feast/requirements.in
 
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header
 
 clean: ## Remove everything that was installed and built, except data/
-	rm -rf $(VENV) $(SPARK_VENV) $(AIRFLOW_VENV) $(RANKING_VENV) tests/azurite/node_modules dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(VENV) $(SPARK_VENV) $(AIRFLOW_VENV) $(RANKING_VENV) $(FEAST_VENV) tests/azurite/node_modules dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
 # The pip that comes with Python 3.11 does not see that a lock pins a package if it pins it with an extra.
 define new_venv
@@ -222,4 +230,10 @@ $(RANKING_VENV)/run: requirements-ranking.txt
 	@echo "Installing into $(RANKING_VENV)"
 	$(call new_venv,$(RANKING_VENV))
 	@$(RANKING_VENV)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-ranking.txt
+	@touch $@
+
+$(FEAST_VENV)/run: requirements-feast.txt
+	@echo "Installing into $(FEAST_VENV)"
+	$(call new_venv,$(FEAST_VENV))
+	@$(FEAST_VENV)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-feast.txt
 	@touch $@
