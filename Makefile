@@ -37,7 +37,9 @@ SCALES ?= 0.1 1 10
 # Recipes take them from the environment, as they were given: neither make nor a shell reads a value.
 VALUES := RAW OUT AS_OF WEEK_RULE WEEKS LOOKBACK ANCHOR MAX_QUARANTINE_RATE ALLOW_INCOMPLETE SERVING \
 	MAKE_CURRENT FULL REHASH MEMORY_LIMIT THREADS TEMP_DIR MAX_TEMP_SIZE FROM TO STORE WORKERS SCALE SCALES
-$(foreach name,$(VALUES),$(eval override export $(name) := $$(value $(name))))
+$(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
+# Not in the line before: make 3.81, which macOS has, takes `override export RAW` for a name.
+export $(VALUES)
 
 RESOURCES = --memory-limit "$$MEMORY_LIMIT" --threads "$$THREADS" --temp-dir "$$TEMP_DIR" \
 	--max-temp-size "$$MAX_TEMP_SIZE"
@@ -57,7 +59,7 @@ DEMO := docker compose --file orchestration/docker/compose.yaml
 .PHONY: help build backfill load check spark test test-spark test-ranking test-feast torture test-containers test-demo demo-env demo lint audit coverage dbt-coverage format deps docs serve-docs sample airflow ranking feast bench bench-daily lock clean
 
 help: ## Print the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
+	@awk -F ':[^#]*## ' '/^[a-z-]+:[^#]*## / {printf "%-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: $(VENV)/run deps ## Build and publish: RAW= OUT= AS_OF= WEEK_RULE= WEEKS= LOOKBACK= ANCHOR= …
 	@$(BIN)/value-props build --sample-if-empty --out "$$OUT" $(PARAMETERS) \
@@ -116,6 +118,7 @@ lint: $(VENV)/dev deps ## Check formatting, style, the rules of the dbt project,
 	$(BIN)/dbt --quiet parse --target-path $(COVERAGE) --vars '{serving_features: true}'
 	$(BIN)/dbt-bouncer run --only manifest_checks
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin value_props
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive value_props orchestration examples
 	$(BIN)/actionlint
 	$(BIN)/zizmor --offline --quiet --pedantic .github

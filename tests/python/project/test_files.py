@@ -87,6 +87,7 @@ def test_a_folder_that_cannot_be_removed_is_named_in_full(
     assert told.value.filename == str(tmp_path)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
 def test_a_log_on_a_full_disk_does_not_change_how_a_run_ends() -> None:
     with suppress(KeyError), log_file(Path("/dev/full")):
         logger.warning("what the disk does not take")
