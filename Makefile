@@ -1,6 +1,7 @@
 # Forwards to the command `value-props`; everything is installed into .venv.
 SHELL := /bin/bash
-PYTHON ?= python3
+# The Python of a virtual environment; empty means the newest that works.
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 SPARK_VENV := .venv-spark
@@ -191,20 +192,26 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-s
 clean: ## Remove everything that was installed and built, except data/
 	rm -rf $(VENV) $(SPARK_VENV) $(AIRFLOW_VENV) $(RANKING_VENV) $(FEAST_VENV) tests/azurite/node_modules dbt_packages target logs .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
-# The pip that comes with Python 3.11 does not see that a lock pins a package if it pins it with an extra.
-define new_venv
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
-		|| { echo "$(PYTHON) is no Python 3.11, 3.12 or 3.13. Install one, and name it: make build PYTHON=python3.11" >&2; exit 2; }
-	@$(PYTHON) -m venv $(1) \
-		|| { rm -rf $(1); echo "$(PYTHON) could make no virtual environment. On Debian and Ubuntu, install python3-venv" >&2; exit 2; }
-	@$(1)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-pip.txt
-endef
+# Pythons for which the locks hold, newest first.
+PYTHONS := python3.13 python3.12 python3.11 python3
+# What a Python must have. Debian has ensurepip in a package of its own.
+FITS := import sys; assert (3, 11) <= sys.version_info < (3, 14); import ensurepip, ssl, venv
+NO_PYTHON = $(if $(PYTHON),$(PYTHON) is,This machine has) no Python 3.11, 3.12 or 3.13 that can make a virtual \
+	environment: install one (Debian 12 and 13, Ubuntu 24.04: sudo apt install python3-venv; macOS: \
+	brew install python@3.13; elsewhere: uv python install 3.13), or name one: make build PYTHON=python3.12
 PIP_INSTALL := install --quiet --disable-pip-version-check --require-hashes
 # Twice quiet: once, and pip shows what setuptools says of any folder that is installed in place.
 PIP_EDIT := install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
-$(VENV)/bin/python: | requirements-pip.txt
-	$(call new_venv,$(VENV))
+# The pip that comes with Python 3.11 does not see that a lock pins a package if it pins it with an extra.
+%/bin/python: | requirements-pip.txt
+	@for python in $(or $(PYTHON),$(PYTHONS)); do \
+		$$python -c '$(FITS)' 2>/dev/null || continue; \
+		echo "Making $* with $$($$python --version)"; \
+		$$python -m venv --clear $* \
+			&& $@ -m pip $(PIP_INSTALL) --requirement requirements-pip.txt && exit; \
+		rm -rf $*; exit 2; \
+	done; echo "$(NO_PYTHON)" >&2; exit 2
 
 $(VENV)/run: $(VENV)/bin/python requirements.txt pyproject.toml
 	@$(if $(wildcard $(VENV)/dev),true,echo "Installing into $(VENV)")
@@ -216,27 +223,23 @@ $(VENV)/dev: $(VENV)/run requirements-dev.txt
 	@$(BIN)/python -m pip $(PIP_INSTALL) --requirement requirements-dev.txt
 	@touch $@
 
-$(SPARK_VENV)/run: requirements-spark.txt pyproject.toml
+$(SPARK_VENV)/run: $(SPARK_VENV)/bin/python requirements-spark.txt pyproject.toml
 	@echo "Installing into $(SPARK_VENV)"
-	$(call new_venv,$(SPARK_VENV))
 	@$(SPARK_VENV)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-spark.txt
 	@$(SPARK_VENV)/bin/python -m pip $(PIP_EDIT)
 	@touch $@
 
-$(AIRFLOW_VENV)/run: requirements-airflow.txt
+$(AIRFLOW_VENV)/run: $(AIRFLOW_VENV)/bin/python requirements-airflow.txt
 	@echo "Installing into $(AIRFLOW_VENV)"
-	$(call new_venv,$(AIRFLOW_VENV))
 	@$(AIRFLOW_VENV)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-airflow.txt
 	@touch $@
 
-$(RANKING_VENV)/run: requirements-ranking.txt
+$(RANKING_VENV)/run: $(RANKING_VENV)/bin/python requirements-ranking.txt
 	@echo "Installing into $(RANKING_VENV)"
-	$(call new_venv,$(RANKING_VENV))
 	@$(RANKING_VENV)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-ranking.txt
 	@touch $@
 
-$(FEAST_VENV)/run: requirements-feast.txt
+$(FEAST_VENV)/run: $(FEAST_VENV)/bin/python requirements-feast.txt
 	@echo "Installing into $(FEAST_VENV)"
-	$(call new_venv,$(FEAST_VENV))
 	@$(FEAST_VENV)/bin/python -m pip $(PIP_INSTALL) --requirement requirements-feast.txt
 	@touch $@

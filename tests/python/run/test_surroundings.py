@@ -210,32 +210,6 @@ def test_a_run_that_closes_its_files_to_others_says_so(tmp_path: Path) -> None:
     assert "Only the user" not in build(tmp_path).stdout
 
 
-def test_make_names_a_python_that_it_cannot_use(tmp_path: Path) -> None:
-    shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
-    (tmp_path / "requirements-pip.txt").touch()
-    old, bare = tmp_path / "old", tmp_path / "bare"
-    old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
-    bare.write_text(
-        '#!/bin/sh\ncase "$*" in *version_info*) ;; *) exit 1 ;; esac\n', encoding="utf-8"
-    )
-    for program, complaint in (
-        (old, "is no Python 3.11, 3.12 or 3.13"),
-        (bare, "could make no virtual environment"),
-    ):
-        program.chmod(0o755)
-        answer = subprocess.run(
-            ["make", ".venv/bin/python", f"PYTHON={program.relative_to(tmp_path)}"],
-            cwd=tmp_path,
-            env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert answer.returncode == 2
-        assert complaint in answer.stderr
-        assert not (tmp_path / ".venv").exists()
-
-
 def test_the_system_refuses_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     system_open = os.open
