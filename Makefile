@@ -57,7 +57,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses "$$WORKERS" --dist loadfile --no
 .DEFAULT_GOAL := help
 DEMO := docker compose --file orchestration/docker/compose.yaml
 
-.PHONY: help build backfill load check spark test test-spark test-ranking test-feast torture test-containers test-demo demo-env demo lint audit coverage dbt-coverage format deps docs serve-docs sample airflow ranking feast bench bench-daily lock clean
+.PHONY: help build backfill load check spark test test-spark test-ranking test-feast torture test-containers test-debian test-demo demo-env demo lint audit coverage dbt-coverage format deps docs serve-docs sample airflow ranking feast bench bench-daily lock clean
 
 help: ## Print the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:[^#]*## / {printf "%-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ torture: $(VENV)/dev deps ## Attack the command for an hour or two, and write th
 
 test-containers: $(VENV)/dev ## Build the image with podman and run the job in it; needs root
 	$(BIN)/python -m pytest -m containers tests/python/orchestration/test_containers.py
+
+test-debian: $(VENV)/dev ## Run `make build` on a fresh Debian 13, made by debootstrap; needs root
+	$(BIN)/python -m pytest -m debian tests/python/orchestration/test_debian.py
 
 test-demo: $(VENV)/dev ## Start the demo with Docker Compose and check that it publishes; some minutes
 	$(BIN)/python -m pytest -m demo tests/python/orchestration/test_demo.py
