@@ -523,6 +523,33 @@ def notify(run_id: str | None, out: Place, exit_code: int | None, lines: tuple[s
         say(f"Alerts sent: {len(deliveries)}.")
 
 
+@cli.command("open")
+@click.argument("run_id", required=False, metavar="[RUN]")
+@click.option("--last", "is_last", is_flag=True, help="Open that of the last run, failed or not.")
+@_out_option
+def open_report(run_id: str | None, is_last: bool, out: Place) -> None:
+    """Open the report page of RUN in the browser, by default of the published run.
+
+    Its path is printed. Without a browser, that is all.
+    """
+    from value_props.cli.pages import open_in_browser, page_of
+    from value_props.record import report_files as reports
+
+    if run_id and is_last:
+        raise click.UsageError("Give RUN or --last, not both.")
+    with out.name_in_errors():
+        publisher = existing_publisher(out)
+        publisher.fetch("open", () if run_id or is_last else (PAGE,))
+        page = page_of(publisher, run_id, is_last)
+    with result_stands():
+        say(str(page))
+    if not open_in_browser(page):
+        complain("There is no browser here, so only the path of the page is printed.")
+    last = reports.last_report(publisher.out)
+    if not (run_id or is_last) and last and last["run"]["status"] == "failed":
+        complain("The last run failed: `value-props open --last` opens its report.")
+
+
 @cli.command()
 @click.argument("before")
 @click.argument("after")

@@ -55,12 +55,19 @@ def read_report(path: Path) -> dict[str, Any] | None:
     return found
 
 
+def failed_run(out: OutPath) -> str | None:
+    """Return the id of the failed run whose files are in last_run/; None without one."""
+    if not out.last_run.is_dir():
+        return None
+    passed = out.run_ids()
+    for path in sorted(out.history.glob(f"*/{JSON_NAME}"), reverse=True):
+        report = None if path.parent.name in passed else read_report(path)
+        if report and report["run"]["status"] == "failed":
+            return path.parent.name
+    return None
+
+
 def runs_with_files(out: OutPath) -> set[str]:
     """Return the ids of kept runs, and of the failed run whose files are in last_run/."""
-    passed = out.run_ids()
-    if out.last_run.is_dir():
-        for path in sorted(out.history.glob(f"*/{JSON_NAME}"), reverse=True):
-            report = None if path.parent.name in passed else read_report(path)
-            if report and report["run"]["status"] == "failed":
-                return {*passed, path.parent.name}
-    return set(passed)
+    failed = failed_run(out)
+    return {*out.run_ids(), *([failed] if failed else [])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -106,7 +107,7 @@ def build(request: Request) -> Published:
             finally:
                 emit_lineage(run, out, verdict)
             if verdict.problems:
-                raise _gate_error(verdict, out)
+                raise _gate_error(verdict, publisher)
             with _errors_as_not_published():
                 finished.append(_finish(run, publisher))
                 _publish(run, publisher, finished[0])
@@ -414,12 +415,14 @@ def _errors_as_not_published() -> Iterator[None]:
         ) from error
 
 
-def _gate_error(verdict: Verdict, out: OutPath) -> ValuePropsError:
+def _gate_error(verdict: Verdict, publisher: Publisher) -> ValuePropsError:
+    folder = publisher.out.last_run
     return ValuePropsError(
         "the data failed the gate, and the published files are unchanged",
         "Run",
-        f"To look at its tables: `duckdb -readonly {out.last_run / DATABASE}`. Its {PAGE} and"
-        " run.log are in the same folder",
+        f"To read its report: `value-props open --last --out {shlex.quote(publisher.place.name)}`."
+        f" To look at its tables: `duckdb -readonly {shlex.quote(str(folder / DATABASE))}`. Its"
+        f" {PAGE} and run.log are in the same folder",
         ExitCode.GATE_FAILED,
         verdict.problems,
     )

@@ -35,6 +35,8 @@ FLOORS = (
     {"files", "logs", "parameters"},
     {"errors"},
 )
+# Modules with a function `open` that opens no text file.
+OPEN_NO_TEXT = {"gzip", "os", "webbrowser"}
 READER = re.compile(r"\b(read_(?:parquet|csv|csv_auto|json|ndjson|blob)\w*|parquet_scan)\s*\(")
 # `from 'file'` reads with options that are left to detection.
 BARE_FILE = re.compile(r"\b(?:from|join)[ \t]+'[^'\n]*[./][^'\n]*'", re.IGNORECASE)
@@ -137,7 +139,7 @@ def leaves_encoding_to_locale(call: ast.Call) -> bool:
             return bool(given & {"text", "universal_newlines"})
         case "open" | "fdopen" | "NamedTemporaryFile" | "TemporaryFile":
             receiver = call.func.value if isinstance(call.func, ast.Attribute) else None
-            is_of_module = isinstance(receiver, ast.Name) and receiver.id in ("os", "gzip")
+            is_of_module = isinstance(receiver, ast.Name) and receiver.id in OPEN_NO_TEXT
             if is_of_module and name_of(call) == "open":
                 return False
             return not any("b" in text for text in texts if re.fullmatch("[rwxabt+]+", text))
