@@ -1,4 +1,4 @@
-"""Logging: one line per step, to stderr and to the log file of the run."""
+"""Logging: one line per step. The command chooses where lines go; a run adds its log file."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from value_props.errors import printable
 
@@ -20,15 +18,37 @@ _FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s"
 _TIME = "%Y-%m-%dT%H:%M:%S"
 
 
-def configure(is_debug: bool) -> None:
-    """Log to stderr: each step, and with is_debug also each model and test."""
+@dataclass(frozen=True)
+class Advance:
+    """What a line says about how far the run is. The attribute `advance` of its record holds it.
+
+    Args:
+        step: name of the step.
+        has_ended: whether the step ended, also by an error.
+        node_count: number of dbt nodes that the step runs; None if the line does not say.
+        node: the dbt node that ended; empty if the line is about the step.
+    """
+
+    step: str
+    has_ended: bool = False
+    node_count: int | None = None
+    node: str = ""
+
+
+def configure(handler: logging.Handler) -> None:
+    """Send all lines to a handler, and to no other."""
     logger.handlers.clear()
     logger.propagate = False
     logger.setLevel(logging.DEBUG)
-    handler = _without_lock(logging.StreamHandler())
+    logger.addHandler(_without_lock(handler))
+
+
+def stderr_handler(is_debug: bool) -> logging.Handler:
+    """Return a handler that writes each step to stderr, and with is_debug each model and test."""
+    handler = logging.StreamHandler()
     handler.setLevel(logging.DEBUG if is_debug else logging.INFO)
     handler.setFormatter(_formatter())
-    logger.addHandler(handler)
+    return handler
 
 
 @contextmanager
@@ -59,15 +79,26 @@ def step(name: str, seconds: dict[str, float], **fields: Any) -> Iterator[dict[s
         The dictionary of the fields, to which the block may add.
     """
     start = time.monotonic()
-    logger.debug("step=%s status=started", name)
+    logger.debug("step=%s status=started", name, extra=_told(Advance(name)))
     try:
         yield fields
     except BaseException:
-        logger.debug("step=%s status=failed seconds=%.2f", name, time.monotonic() - start)
+        logger.debug(
+            "step=%s status=failed seconds=%.2f",
+            name,
+            time.monotonic() - start,
+            extra=_told(Advance(name, has_ended=True)),
+        )
         raise
     seconds[name] = round(time.monotonic() - start, 3)
     details = "".join(f" {key}={value}" for key, value in fields.items())
-    logger.info("step=%s seconds=%.2f%s", name, seconds[name], details)
+    logger.info(
+        "step=%s seconds=%.2f%s",
+        name,
+        seconds[name],
+        details,
+        extra=_told(Advance(name, has_ended=True)),
+    )
 
 
 @contextmanager
@@ -79,39 +110,24 @@ def log_and_continue(name: str) -> Iterator[None]:
         logger.warning("step=%s problem=%s: %s", name, type(fault).__name__, fault)
 
 
-class NodeProgress:
-    """Progress of a dbt run: a bar if stderr is a terminal, and always a DEBUG line per node."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description:<48.48}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("dbt build", total=None)
-
-    def __enter__(self) -> NodeProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def on_event(self, event: Any) -> None:
-        """Handle a dbt event: the start gives the number of nodes, an end advances the bar."""
-        if event.info.name == "LogStartLine":
-            self._bar.update(self._task, total=event.data.total)
-        if event.info.name != "NodeFinished":
-            return
+def log_node(event: Any) -> None:
+    """Log a dbt event: the start gives the number of nodes, and each node that ends is a line."""
+    if event.info.name == "LogStartLine":
+        count = event.data.total
+        logger.debug("step=dbt nodes=%s", count, extra=_told(Advance("dbt", node_count=count)))
+    if event.info.name == "NodeFinished":
         node = event.data.node_info
         logger.debug(
-            "node=%s kind=%s status=%s", node.node_name, node.resource_type, node.node_status
+            "node=%s kind=%s status=%s",
+            node.node_name,
+            node.resource_type,
+            node.node_status,
+            extra=_told(Advance("dbt", node=node.node_name)),
         )
-        self._bar.update(self._task, advance=1, description=node.node_name)
+
+
+def _told(advance: Advance) -> dict[str, Advance]:
+    return {"advance": advance}
 
 
 class _NoLock:

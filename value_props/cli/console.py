@@ -6,14 +6,20 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from value_props.errors import printable
 
+# Rich takes as long to import as the rest of the command line, and most commands do without.
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _STDERR = 2
+_WIDTH = 100
 
 
 def start_in_utf_8() -> None:
@@ -58,10 +64,89 @@ def say(line: str = "") -> None:
     print(printable(line), file=sys.stdout)  # noqa: T201
 
 
-def complain(line: str = "") -> None:
-    """Print a line to stderr, and ignore an error of the stream."""
+def complain(line: str = "", *, red: str = "") -> None:
+    """Print a line to stderr, and ignore an error of the stream.
+
+    Args:
+        line: the line.
+        red: the beginning of the line that is red where colours are shown.
+    """
+    text = printable(line)
+    head = printable(red)
+    if head and text.startswith(head) and has_colours(sys.stderr):
+        text = f"\x1b[31m{head}\x1b[0m{text[len(head) :]}"
     with suppress(OSError):
-        print(printable(line), file=sys.stderr)  # noqa: T201
+        print(text, file=sys.stderr)  # noqa: T201
+
+
+def complain_of(lines: Sequence[str]) -> None:
+    """Print the lines of an error to stderr as a paragraph, wrapped."""
+    complain()
+    for number, line in enumerate(lines):
+        where, colon, _ = line.partition(": ")
+        for part in _wrapped(line):
+            complain(part, red="" if number else (where + colon).rstrip())
+
+
+def _wrapped(line: str) -> list[str]:
+    indent = "  " if line.startswith("- ") else ""
+    text = textwrap.fill(
+        line,
+        min(_WIDTH, _columns(sys.stderr) or _WIDTH),
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return text.splitlines()
+
+
+def _columns(stream: TextIO) -> int:
+    """Return the width of the terminal; 0 without a terminal, and if it does not say."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Return whether a person reads the stream. FORCE_COLOR does not make a pipe a terminal."""
+    return stream.isatty()
+
+
+def can_redraw(stream: TextIO) -> bool:
+    """Return whether the stream is a terminal that can erase what it shows."""
+    return is_terminal(stream) and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
+def has_colours(stream: TextIO) -> bool:
+    """Return whether to colour what goes to the stream; see no-color.org."""
+    return can_redraw(stream) and not os.environ.get("NO_COLOR")
+
+
+def console_of(stream: TextIO, width: int | None = None) -> Console:
+    """Return rich's console for a stream. Without colours it writes no bold or italic text either.
+
+    Args:
+        stream: the stream.
+        width: width of its lines; None for that of the terminal.
+    """
+    from rich.console import Console
+
+    class WithCursor(Console):
+        def show_cursor(self, show: bool = True) -> bool:
+            """Leave the cursor as it is: a killed command could not show it again."""
+            return False
+
+    return WithCursor(
+        file=stream,
+        width=width,
+        force_terminal=is_terminal(stream),
+        color_system="auto" if has_colours(stream) else None,
+        # Text of the data is no markup, and its numbers are not coloured.
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
 
 
 def say_json(value: object) -> None:
@@ -78,6 +163,40 @@ def say_json(value: object) -> None:
 def _in_json(char: str) -> str:
     """Escape an unprintable character. In JSON it can only be in a string."""
     return char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1]
+
+
+def print_table(
+    title: str, rows: Sequence[Mapping[str, Any]], *, is_always_table: bool = False
+) -> None:
+    """Print rows as a table; a single row as a list of its values, unless is_always_table.
+
+    Raises:
+        OSError: as for say.
+    """
+    if not rows:
+        say(f"{title}: none")
+        say()
+        return
+    if len(rows) == 1 and not is_always_table:
+        say(f"{title}:")
+        for name, value in rows[0].items():
+            say(f"  {name}: {value}")
+        say()
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left")
+    for number, name in enumerate(rows[0]):
+        # The first column identifies the row, so it stays on one line to be copied.
+        table.add_column(name, overflow="fold", no_wrap=number == 0)
+    for row in rows:
+        table.add_row(
+            *(Text("" if value is None else printable(str(value))) for value in row.values())
+        )
+    # A file or pipe has no width, so lines are not wrapped.
+    width = max(_WIDTH, _columns(sys.stdout)) if is_terminal(sys.stdout) else 10_000
+    console_of(sys.stdout, width).print(table)
 
 
 @contextmanager

@@ -8,16 +8,14 @@ import os
 import re
 import signal
 import sys
-import textwrap
 import traceback
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import click
 
@@ -25,150 +23,87 @@ from value_props import __version__
 from value_props.cli.console import (
     close_streams,
     complain,
+    complain_of,
     prepare_streams,
+    print_table,
     result_stands,
     say,
     say_json,
     start_in_utf_8,
 )
-from value_props.errors import ExitCode, RefusedError, ValuePropsError, printable, user_error_of
-from value_props.parameters import PARAMETERS, check_parameters, find_project, folder_of, switch_of
+from value_props.cli.options import (
+    DEFAULT_BACKFILL,
+    DEFAULT_OUT,
+    DEFAULT_RAW,
+    DEFAULT_STORE,
+    WITH_PARAMETERS,
+    folder_reader,
+    out_option,
+    parameter_options,
+    place_option,
+    raw_option,
+    resource_options,
+    switch,
+    trust_options,
+)
+from value_props.cli.output import (
+    DEBUG_MEANING,
+    LOG_MEANING,
+    Output,
+    ask,
+    json_option,
+    log_options,
+    quiet_option,
+    watching,
+)
+from value_props.errors import ExitCode, RefusedError, ValuePropsError, user_error_of
+from value_props.parameters import PARAMETERS, check_parameters, find_project, folder_of
 from value_props.publish.folder_lock import is_held
-from value_props.publish.out_path import DATABASE, MANIFEST, PAGE
-from value_props.publish.places import Place, is_address, place_of
+from value_props.publish.out_path import DATABASE, PAGE
+from value_props.publish.places import Place, place_of
 from value_props.publish.publisher import existing_publisher, fetched_out_path, verify_current
 from value_props.resources import RESOURCES, Resources, resolve
-
-DEFAULT_RAW = Path("data/raw")
-DEFAULT_OUT = Path("data/out")
-DEFAULT_BACKFILL = Path("data/backfill")
-DEFAULT_STORE = Path("data/store")
-Command = TypeVar("Command", bound=Callable[..., Any])
-# Without a project, its parameters are unknown. Then the command must reach its own error message.
-_WITH_PARAMETERS = {"ignore_unknown_options": not PARAMETERS, "allow_extra_args": not PARAMETERS}
-
-
-def _parameter_options(command: Command, without: Collection[str] = ()) -> Command:
-    for parameter in reversed(PARAMETERS):
-        if parameter.name in without:
-            continue
-        if parameter.is_switch:
-            command = _switch(parameter.flag, parameter.meaning)(command)
-            continue
-        default = f" Default: {parameter.default}." if parameter.default else ""
-        option = click.option(
-            parameter.flag,
-            parameter.name,
-            help=parameter.meaning + default,
-            metavar=parameter.name.upper(),
-            default="",
-        )
-        command = option(command)
-    return command
-
-
-def _switch(flag: str, meaning: str) -> Callable[[Command], Command]:
-    """Add an option that is a bare flag or takes the text of a switch, as make passes it."""
-
-    def read(_context: click.Context, _option: click.Parameter, text: str) -> bool:
-        return switch_of(text, f"Parameter {flag}")
-
-    return click.option(
-        flag, is_flag=False, flag_value="on", default="", metavar="", callback=read, help=meaning
-    )
-
-
-def _resource_options(command: Command) -> Command:
-    for resource in reversed(RESOURCES):
-        default = f" Default: {resource.default}." if resource.default else ""
-        option = click.option(
-            resource.flag,
-            resource.name,
-            help=f"{resource.meaning}{default} Also {resource.variable}.",
-            metavar=resource.metavar,
-            default="",
-        )
-        command = option(command)
-    return command
-
-
-def _trust_options(command: Command) -> Command:
-    command = _switch("--full-refresh", "Read and parse every raw file again.")(command)
-    return _switch("--rehash", "Hash every raw file, even if its size and times are unchanged.")(
-        command
-    )
-
-
-def _place_option(
-    kind: Literal["raw", "out"], default: Path, meaning: str
-) -> Callable[[Command], Command]:
-    variable = {"raw": "VALUE_PROPS_RAW", "out": "VALUE_PROPS_OUT"}[kind]
-
-    def place(_context: click.Context, _option: click.Parameter, text: str) -> Place:
-        # make passes an empty text if the user gave no value.
-        return place_of(text or os.environ.get(variable, "") or str(default), kind)
-
-    return click.option(
-        f"--{kind}",
-        default="",
-        metavar="PATH",
-        callback=place,
-        help=f"{meaning}: a folder, s3://bucket/prefix, gs://… or az://… Default: {default}."
-        f" Also {variable}.",
-    )
-
-
-def _folder(flag: str) -> Callable[[click.Context, click.Parameter, str], Path]:
-    """Return a click callback that reads a folder of this machine."""
-
-    def read(_context: click.Context, _option: click.Parameter, text: str) -> Path:
-        if is_address(text):
-            raise ValuePropsError(
-                f"'{text}' is no folder of this machine", f"Parameter {flag}", "Name a folder"
-            )
-        return folder_of(text, f"Parameter {flag}")
-
-    return read
-
-
-_raw_option = _place_option("raw", DEFAULT_RAW, "Where the raw files are")
-_out_option = _place_option("out", DEFAULT_OUT, "Where results are published")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__)
-@click.option("--debug", is_flag=True, help="Log every model and test, and show tracebacks.")
+@click.option("--log", "has_log", is_flag=True, help=LOG_MEANING)
+@click.option("--debug", is_flag=True, help=DEBUG_MEANING)
 @click.pass_context
-def cli(context: click.Context, debug: bool) -> None:
+def cli(context: click.Context, has_log: bool, debug: bool) -> None:
     """Build and publish data on which value props were shown, clicked and paid with.
+
+    In a terminal, commands show their progress. Without a terminal, and with --log, they print
+    lines of the log to stderr. Every run keeps its log: in current/run.log of the out path, or in
+    last_run/run.log if it failed. NO_COLOR turns colours off.
 
     Exit codes: 0 published, 1 the data failed the gate, 2 cannot run, 3 another run holds the
     lock, 4 passed but not published.
     """
-    from value_props import logs
-
-    context.obj = debug
-    logs.configure(debug)
+    ask(context, Output(is_debug=debug, has_log=has_log))
 
 
-@cli.command(context_settings=_WITH_PARAMETERS)
-@_raw_option
-@_out_option
-@_parameter_options
-@_resource_options
-@_switch(
+@cli.command(context_settings=WITH_PARAMETERS)
+@raw_option
+@out_option
+@parameter_options
+@resource_options
+@switch(
     "--make-current",
     "Replace the published run even if its week is newer or its raw files differ.",
 )
-@_trust_options
+@trust_options
 @click.option(
     "--sample-if-empty",
     is_flag=True,
     help=f"Write sample data first if the raw path is {DEFAULT_RAW} and is missing or empty.",
 )
+@json_option
+@quiet_option
+@log_options
 @click.pass_obj
 def build(
-    debug: bool,
+    output: Output,
     /,
     raw: Place,
     out: Place,
@@ -178,49 +113,45 @@ def build(
     sample_if_empty: bool,
     **given: Any,
 ) -> None:
-    """Build the marts, run the gate and publish. Read only new and changed raw files."""
-    from value_props.run import build as job
+    """Build the marts, run the gate and publish. Read only new and changed raw files.
 
+    Without --json and --quiet, the command prints a summary: for a person in a terminal, and in
+    lines that stay the same elsewhere.
+    """
     request = replace(
-        _request(debug, raw, out, given, make_current), trust=_trust(rehash, full_refresh)
+        _request(output, raw, out, given, make_current), trust=_trust(rehash, full_refresh)
     )
     if sample_if_empty:
-        _sample_if_empty(raw, request.resources)
-    with out.name_in_errors():
-        published = job.build(request)
-    with result_stands():
-        _print_summary(published)
+        _sample_if_empty(raw, request.resources, output)
+    _publish(request, output)
 
 
-@cli.command(context_settings=_WITH_PARAMETERS)
+@cli.command(context_settings=WITH_PARAMETERS)
 @click.option(
     "--from", "first_day", required=True, metavar="MONDAY", help="Start of the first week."
 )
 @click.option("--to", "last_day", required=True, metavar="SUNDAY", help="End of the last week.")
-@_raw_option
-@_place_option("out", DEFAULT_BACKFILL, "Where results are published")
-@partial(
-    _parameter_options, without=("as_of_date", "week_rule", "report_weeks", "serving_features")
-)
-@_resource_options
+@raw_option
+@place_option("out", DEFAULT_BACKFILL, "Where results are published")
+@partial(parameter_options, without=("as_of_date", "week_rule", "report_weeks", "serving_features"))
+@resource_options
+@json_option
+@quiet_option
+@log_options
 @click.pass_obj
 def backfill(
-    debug: bool, /, first_day: str, last_day: str, raw: Place, out: Place, **given: Any
+    output: Output, /, first_day: str, last_day: str, raw: Place, out: Place, **given: Any
 ) -> None:
     """Build a span of weeks in one pass. Publish a Parquet file per week, cut off on its Sunday."""
     from value_props.publish.out_path import BACKFILL
-    from value_props.run import build as job
     from value_props.run.backfill import parameters_of
 
     # Fail here without a project, because its parameters limit the span.
     find_project()
     span = parameters_of(first_day, last_day)
     # The user named the weeks, so they become current even if a newer week is published.
-    request = replace(_request(debug, raw, out, {**given, **span}, True), edition=BACKFILL)
-    with out.name_in_errors():
-        published = job.build(request)
-    with result_stands():
-        _print_summary(published)
+    request = replace(_request(output, raw, out, {**given, **span}, True), edition=BACKFILL)
+    _publish(request, output)
 
 
 @cli.command()
@@ -230,18 +161,20 @@ def backfill(
     default=str(DEFAULT_STORE),
     envvar="VALUE_PROPS_STORE",
     metavar="FOLDER",
-    callback=lambda context, option, text: _folder("--to")(
+    callback=lambda context, option, text: folder_reader("--to")(
         context, option, text or str(DEFAULT_STORE)
     ),
     help=f"Store to load. Default: {DEFAULT_STORE}. Also VALUE_PROPS_STORE.",
 )
-@_raw_option
-@_place_option("out", DEFAULT_OUT, "Out path of builds, to share their parsed files")
-@_resource_options
-@_trust_options
+@raw_option
+@place_option("out", DEFAULT_OUT, "Out path of builds, to share their parsed files")
+@resource_options
+@trust_options
+@quiet_option
+@log_options
 @click.pass_obj
 def load(
-    debug: bool,
+    output: Output,
     /,
     store: Path,
     raw: Place,
@@ -253,8 +186,11 @@ def load(
     """Parse the raw files like a build and export their rows for Spark. Publish nothing."""
     from value_props.spark import load as job
 
-    request = replace(_request(debug, raw, out, given, False), trust=_trust(rehash, full_refresh))
-    loaded = job.load(request, job.Store(store))
+    request = replace(_request(output, raw, out, given, False), trust=_trust(rehash, full_refresh))
+    with watching(output, "Starting"):
+        loaded = job.load(request, job.Store(store))
+    if output.is_quiet:
+        return
     with result_stands():
         for warning in loaded.warnings:
             say(f"Warning: {warning}.")
@@ -264,24 +200,25 @@ def load(
         )
 
 
-@cli.command(context_settings=_WITH_PARAMETERS)
-@_raw_option
-@_parameter_options
-@_resource_options
+@cli.command(context_settings=WITH_PARAMETERS)
+@raw_option
+@parameter_options
+@resource_options
 @click.option("--json", "is_json", is_flag=True, help="Print the profile as JSON.")
+@log_options
 @click.pass_obj
-def check(debug: bool, /, raw: Place, is_json: bool, **given: Any) -> None:
+def check(output: Output, /, raw: Place, is_json: bool, **given: Any) -> None:
     """Check parameters and raw files, resolve the window, and print a profile."""
     from value_props.run import build as job
 
-    tables, verdict = job.check(
-        _request(debug, raw, place_of(str(DEFAULT_OUT), "out"), given, False)
-    )
+    request = _request(output, raw, place_of(str(DEFAULT_OUT), "out"), given, False)
+    with watching(output, "Starting"):
+        tables, verdict = job.check(request)
     if is_json:
         say_json(tables)
     else:
         for name, rows in tables.items():
-            _print_table(name, rows)
+            print_table(name, rows)
     for warning in verdict.warnings:
         # Warnings go to stderr if stdout must stay one JSON document.
         (complain if is_json else say)(f"Warning: {warning}.")
@@ -301,17 +238,19 @@ def check(debug: bool, /, raw: Place, is_json: bool, **given: Any) -> None:
     default=str(DEFAULT_RAW),
     show_default=True,
     metavar="FOLDER",
-    callback=_folder("--out"),
+    callback=folder_reader("--out"),
 )
 @click.option("--scale", default=1.0, show_default=True, help="0.001 to 100 times the public case.")
 @click.option("--seed", default=7, show_default=True, help="Random seed of the data.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
-def sample(out: Path, scale: float, seed: int, overwrite: bool) -> None:
+@click.pass_obj
+def sample(output: Output, out: Path, scale: float, seed: int, overwrite: bool) -> None:
     """Write sample raw data in the shape of the public case."""
     from value_props.sample.raw_files import write_sample
 
     try:
-        summary = write_sample(out, scale, seed, overwrite=overwrite)
+        with watching(output, "Writing sample data"):
+            summary = write_sample(out, scale, seed, overwrite=overwrite)
     except (FileExistsError, ValueError) as error:
         raise ValuePropsError(
             str(error),
@@ -326,18 +265,24 @@ def sample(out: Path, scale: float, seed: int, overwrite: bool) -> None:
 
 
 @cli.command()
-@_out_option
+@out_option
 @click.option(
-    "--to", "run_id", default=None, metavar="RUN", help="Run to publish. Default: the previous one."
+    "--to",
+    "run_id",
+    default=None,
+    metavar="RUN",
+    help="Run to publish. Default: the previous one.",
 )
+@log_options
 def rollback(out: Place, run_id: str | None) -> None:
     """Make an older passed run the published one again."""
+    from value_props.cli.summary import week_of
     from value_props.run import rollback as job
 
     with out.name_in_errors():
         manifest = job.rollback(out, run_id)
     with result_stands():
-        say(f"Run {manifest['run_id']} is current again: {_week(manifest)}.")
+        say(f"Run {manifest['run_id']} is current again: {week_of(manifest)}.")
 
 
 def _users(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> set[int]:
@@ -361,25 +306,28 @@ def _users(_context: click.Context, _option: click.Parameter, texts: tuple[str, 
     callback=_users,
     help="A user_id. Repeat the option for several users.",
 )
-@_out_option
-@_resource_options
+@out_option
+@resource_options
+@log_options
 @click.pass_obj
-def forget(debug: bool, /, users: set[int], out: Place, **given: Any) -> None:
+def forget(output: Output, /, users: set[int], out: Place, **given: Any) -> None:
     """Remove users from everything that is kept. Remove them from the raw files first.
 
     The command builds and publishes the current run again, with its raw path and parameters. It
     removes older runs, unused parsed files and the raw text in records. Counts and test results of
     all runs stay.
     """
+    from value_props.cli.summary import print_published
     from value_props.run import forget as job
 
     with out.name_in_errors():
         edition = fetched_out_path(out, job.COMMAND).edition
-        request = replace(_request(debug, out, out, given, True), edition=edition)
-        published, forgotten = job.forget(request, users)
+        request = replace(_request(output, out, out, given, True), edition=edition)
+        with watching(output, "Starting"):
+            published, forgotten = job.forget(request, users)
     with result_stands():
         if published:
-            _print_summary(published)
+            print_published(published, output)
         else:
             say("Nothing is published there, so nothing was built.")
         say(
@@ -394,7 +342,7 @@ def forget(debug: bool, /, users: set[int], out: Place, **given: Any) -> None:
 
 
 @cli.command()
-@_out_option
+@out_option
 def verify(out: Place) -> None:
     """Hash the published files again and compare them with the manifest.
 
@@ -406,7 +354,7 @@ def verify(out: Place) -> None:
 
 
 @cli.command()
-@_out_option
+@out_option
 @click.option(
     "--limit",
     type=click.IntRange(1, 1_000_000),
@@ -433,7 +381,7 @@ def history(out: Place, limit: int, is_json: bool) -> None:
         say_json(runs)
         return
     current = out_path.current_run_id()
-    _print_table("runs", [_row_of(run, current) for run in runs], is_always_table=True)
+    print_table("runs", [_row_of(run, current) for run in runs], is_always_table=True)
     if not runs:
         say(f"Nothing ran in {out.name} yet, or --out names another folder.")
     elif current and all(run["run_id"] != current for run in runs):
@@ -461,7 +409,7 @@ def _row_of(run: dict[str, Any], current: str | None) -> dict[str, Any]:
 
 @cli.command()
 @click.argument("run_id", required=False, metavar="[RUN]")
-@_out_option
+@out_option
 def report(run_id: str | None, out: Place) -> None:
     """Print the report of RUN, by default the last run, as JSON (report.schema.json)."""
     from value_props.record import report_files as reports
@@ -473,7 +421,7 @@ def report(run_id: str | None, out: Place) -> None:
 
 @cli.command()
 @click.argument("run_id", required=False, metavar="[RUN]")
-@_out_option
+@out_option
 @click.option(
     "--exit-code",
     type=click.IntRange(-64, 255),
@@ -487,6 +435,7 @@ def report(run_id: str | None, out: Place) -> None:
     metavar="TEXT",
     help="Add a line to the alert; repeat for several lines.",
 )
+@log_options
 def notify(run_id: str | None, out: Place, exit_code: int | None, lines: tuple[str, ...]) -> None:
     """Send the alert of a failed build, for a scheduler that retries builds.
 
@@ -526,7 +475,7 @@ def notify(run_id: str | None, out: Place, exit_code: int | None, lines: tuple[s
 @cli.command("open")
 @click.argument("run_id", required=False, metavar="[RUN]")
 @click.option("--last", "is_last", is_flag=True, help="Open that of the last run, failed or not.")
-@_out_option
+@out_option
 def open_report(run_id: str | None, is_last: bool, out: Place) -> None:
     """Open the report page of RUN in the browser, by default of the published run.
 
@@ -553,14 +502,14 @@ def open_report(run_id: str | None, is_last: bool, out: Place) -> None:
 @cli.command()
 @click.argument("before")
 @click.argument("after")
-@_out_option
+@out_option
 def diff(before: str, after: str, out: Place) -> None:
     """Print what changed in fct_prints from run BEFORE to run AFTER, by print_id."""
     from value_props.publish.diff import changes
 
     with out.name_in_errors():
         found = changes(fetched_out_path(out, "diff", runs=(before, after)), before, after)
-    _print_table(f"changes from {before} to {after}", found, is_always_table=True)
+    print_table(f"changes from {before} to {after}", found, is_always_table=True)
 
 
 @cli.command()
@@ -574,15 +523,17 @@ def deps() -> None:
 
 
 @cli.command()
-@_out_option
-def docs(out: Place) -> None:
+@out_option
+@click.pass_obj
+def docs(output: Output, out: Place) -> None:
     """Write the dbt docs site, the column lineage and the run's report, for offline use."""
     from value_props.docs.site import write_docs
 
     project = find_project()
     with out.name_in_errors():
         out_path = fetched_out_path(out, "docs", names=(DATABASE, PAGE), may_be_missing=True)
-    site = write_docs(project, out_path, project / "target" / "docs")
+    with watching(output, "Writing the docs"):
+        site = write_docs(project, out_path, project / "target" / "docs")
     for name, reason in site.missing.items():
         complain(f"{name}: {reason}")
     with result_stands():
@@ -623,21 +574,25 @@ def _exit_code_of_command(is_debug: bool) -> int:
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         complain(context.get_usage() if context else "")
-        complain(f"Error: {error.format_message()}")
+        complain(f"Error: {error.format_message()}", red="Error:")
         if context:
             complain(f"`{context.command_path} --help` lists all options.")
         return int(ExitCode.CANNOT_RUN)
     except click.exceptions.Exit as error:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        complain("Interrupted. The published files are unchanged; run the command again.")
+        message = "Interrupted. The published files are unchanged; run the command again."
+        complain(message, red="Interrupted.")
         return int(ExitCode.CANNOT_RUN)
     except Exception as error:
         user_error = user_error_of(error)
         lines = (
             user_error.lines() if user_error else [f"Unexpected {type(error).__name__}: {error}"]
         )
-        _complain(lines, is_debug)
+        if is_debug:
+            for line in traceback.format_exc().splitlines():
+                complain(line)
+        complain_of(lines)
         return int(user_error.exit_code if user_error else ExitCode.CANNOT_RUN)
 
 
@@ -667,21 +622,9 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _complain(lines: list[str], is_debug: bool) -> None:
-    if is_debug:
-        for line in traceback.format_exc().splitlines():
-            complain(line)
-    complain()
-    for line in lines:
-        indent = "  " if line.startswith("- ") else ""
-        text = textwrap.fill(
-            line, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
-        for part in text.splitlines():
-            complain(part)
-
-
-def _request(debug: bool, raw: Place, out: Place, given: dict[str, Any], make_current: bool) -> Any:
+def _request(
+    output: Output, raw: Place, out: Place, given: dict[str, Any], make_current: bool
+) -> Any:
     from value_props.run.request import Request
 
     resources = resolve({resource.name: given.pop(resource.name) for resource in RESOURCES})
@@ -695,7 +638,7 @@ def _request(debug: bool, raw: Place, out: Place, given: dict[str, Any], make_cu
         parameters=check_parameters(given),
         resources=resources,
         make_current=make_current,
-        is_debug=debug,
+        is_debug=output.is_debug,
     )
 
 
@@ -705,91 +648,30 @@ def _trust(rehash: bool, full_refresh: bool) -> Any:
     return Trust.NOTHING if full_refresh else Trust.CONTENTS if rehash else Trust.STAMPS
 
 
-def _sample_if_empty(raw: Place, resources: Resources) -> None:
+def _publish(request: Any, output: Output) -> None:
+    """Build and publish, and print what was published."""
+    from value_props.cli.summary import print_published
+    from value_props.run import build as job
+
+    with request.out.name_in_errors(), watching(output, "Starting"):
+        published = job.build(request)
+    with result_stands():
+        print_published(published, output)
+
+
+def _sample_if_empty(raw: Place, resources: Resources, output: Output) -> None:
     """Write sample data if the raw path is the default folder and is missing or empty."""
     from value_props.sample.raw_files import write_sample
 
     is_default = raw.folder == folder_of(str(DEFAULT_RAW), "Raw path")
     if not is_default or (raw.folder.exists() and any(raw.folder.iterdir())):
         return
-    write_sample(raw.folder, threads=resources.threads, memory_limit=resources.memory_limit)
+    with watching(output, "Writing sample data"):
+        write_sample(raw.folder, threads=resources.threads, memory_limit=resources.memory_limit)
+    if output.is_quiet:
+        return
     with result_stands():
-        say(f"{raw.name} had no raw data: wrote sample data in the shape of the public case.")
-
-
-def _print_summary(published: Any) -> None:
-    manifest = published.manifest
-    read = sum(row["rows_read"] for row in manifest["inputs"])
-    kept = sum(row["rows_kept"] for row in manifest["inputs"])
-    quarantined = sum(row["rows_quarantined"] for row in manifest["inputs"])
-    files_in, manifest_in, remark = published.publisher.readers_find(
-        manifest["run_id"], published.is_current
-    )
-    for warning in manifest["warnings"]:
-        say(f"Warning: {warning}.")
-    if any(warning.startswith("Drift: ") for warning in manifest["warnings"]):
-        say("Drift does not stop a run. If the raw files are wrong, correct them and build again.")
-    say(f"{'Built' if published.kept_back else 'Published'} {_week(manifest)}.")
-    say(
-        f"Rows: {read:,} read, {kept:,} kept, {quarantined:,} quarantined;"
-        f" {manifest['rows_in_mart']:,} in the mart."
-    )
-    if manifest["rows_in_features"] is not None:
-        say(
-            f"Features: {manifest['rows_in_features']:,} rows, for ranking from"
-            f" {manifest['window']['feature_date']} on."
+        # Stdout must stay one JSON document.
+        (complain if output.is_json else say)(
+            f"{raw.name} had no raw data: wrote sample data in the shape of the public case."
         )
-    if quarantined:
-        say(f"  `from quality.quarantined_rows` in {DATABASE} lists them with their reasons.")
-    files = Counter(output["name"].partition("/")[0] for output in manifest["outputs"])
-    for name, count in files.items():
-        say(f"  {files_in}/{name}{f' ({count} files)' if count > 1 else ''}")
-    say(f"  {manifest_in}/{MANIFEST}")
-    if remark:
-        say(remark)
-    if manifest["is_sample_data"]:
-        say("This is sample data, made up by `value-props sample`.")
-    if published.kept_back:
-        say(
-            f"{published.kept_back}, so it stays current. This run is only kept."
-            " Add --make-current to make it current."
-        )
-
-
-def _week(manifest: dict[str, Any]) -> str:
-    weeks = manifest["report_weeks"]
-    first, last = weeks[0], weeks[-1]
-    span = f"week {last['iso_week']}"
-    if len(weeks) > 1:
-        span = f"weeks {first['iso_week']} to {last['iso_week']}"
-    window = manifest["window"]
-    return f"{span} ({first['week_start_date']} to {window['report_end_date']})"
-
-
-def _print_table(title: str, rows: list[dict[str, Any]], *, is_always_table: bool = False) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    if not rows:
-        say(f"{title}: none")
-        say()
-        return
-    if len(rows) == 1 and not is_always_table:
-        say(f"{title}:")
-        for name, value in rows[0].items():
-            say(f"  {name}: {value}")
-        say()
-        return
-    table = Table(title=title, title_justify="left")
-    for number, name in enumerate(rows[0]):
-        # The first column identifies the row, so it stays on one line to be copied.
-        table.add_column(name, overflow="fold", no_wrap=number == 0)
-    for row in rows:
-        # Text, because a value may look like markup.
-        table.add_row(
-            *(Text("" if value is None else printable(str(value))) for value in row.values())
-        )
-    terminal = Console()
-    # A file or pipe has no width, so lines are not wrapped.
-    Console(width=max(100, terminal.width) if terminal.is_terminal else 10_000).print(table)

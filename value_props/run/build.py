@@ -21,7 +21,7 @@ from value_props.ingest.find import FoundFile, find_raw_files, ignored_names, ig
 from value_props.ingest.keep import ParsedFiles
 from value_props.ingest.stage import stage
 from value_props.ingest.users import refuse_users
-from value_props.logs import NodeProgress, log_and_continue, log_file, logger, step
+from value_props.logs import log_and_continue, log_file, log_node, logger, step
 from value_props.notify import alerts, lineage
 from value_props.publish.folder_lock import exclusive
 from value_props.publish.out_path import BACKFILL, DATABASE, FEATURES, PAGE, OutPath
@@ -288,8 +288,8 @@ def _look_around(run: Run, inventory: Inventory) -> None:
 
 def _run_dbt(run: Run, dbt: Dbt, options: tuple[str, ...]) -> list[NodeOutcome]:
     seconds = run.record.seconds
-    with step("dbt", seconds) as fields, NodeProgress() as progress:
-        outcomes = dbt.build(options, progress.on_event)
+    with step("dbt", seconds) as fields:
+        outcomes = dbt.build(options, log_node)
         fields["nodes"] = len(outcomes)
     for kind in ("model", "test"):
         seconds[f"dbt_{kind}s"] = round(

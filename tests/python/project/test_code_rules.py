@@ -180,6 +180,10 @@ def test_only_the_console_prints() -> None:
     # These are processes of their own that answer on their standard output.
     senders = {"value_props/notify/alert_sender.py", "value_props/notify/lineage_events.py"}
     assert printers - senders == {"value_props/cli/console.py"}
+    # Rich prints too. The console decides where it may colour and erase; it asks no variable such
+    # as FORCE_COLOR.
+    makers = files_that_call(lambda call: name_of(call) in ("Console", "WithCursor", "get_console"))
+    assert makers == {"value_props/cli/console.py"}
 
 
 def test_one_room_knows_how_files_are_replaced_and_removed() -> None:
