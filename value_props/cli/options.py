@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from value_props.errors import ValuePropsError
 from value_props.parameters import PARAMETERS, folder_of, switch_of
+from value_props.publish.out_path import OutPath
 from value_props.publish.places import Place, is_address, place_of
 from value_props.resources import RESOURCES
 
@@ -38,9 +40,15 @@ def parameter_options(command: Command, without: Collection[str] = ()) -> Comman
             help=parameter.meaning + default,
             metavar=parameter.name.upper(),
             default="",
+            shell_complete=_one_of(parameter.choices),
         )
         command = option(command)
     return command
+
+
+def _one_of(texts: Collection[str]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return a function that completes some texts in the shell."""
+    return lambda _context, _option, typed: [text for text in texts if text.startswith(typed)]
 
 
 def switch(flag: str, meaning: str) -> Callable[[Command], Command]:
@@ -98,9 +106,26 @@ def place_option(
         default="",
         metavar="PATH",
         callback=place,
+        shell_complete=complete_folder,
         help=f"{meaning}: a folder, s3://bucket/prefix, gs://… or az://… Default: {default}."
         f" Also {variable}.",
     )
+
+
+def complete_folder(
+    _context: click.Context, _option: click.Parameter, typed: str
+) -> list[CompletionItem]:
+    """Have the shell complete the name of a folder."""
+    return [CompletionItem(typed, type="dir")]
+
+
+def complete_run(context: click.Context, _option: click.Parameter, typed: str) -> list[str]:
+    """Complete the id of a kept run of a local out path."""
+    out = context.params.get("out")
+    # Asking a store for it would keep the user waiting.
+    if not isinstance(out, Place) or out.bucket:
+        return []
+    return [run_id for run_id in OutPath(out.folder).run_ids() if run_id.startswith(typed)]
 
 
 def folder_reader(flag: str) -> Callable[[click.Context, click.Parameter, str], Path]:

@@ -37,6 +37,8 @@ from value_props.cli.options import (
     DEFAULT_RAW,
     DEFAULT_STORE,
     WITH_PARAMETERS,
+    complete_folder,
+    complete_run,
     folder_reader,
     out_option,
     parameter_options,
@@ -63,6 +65,10 @@ from value_props.publish.out_path import DATABASE, PAGE
 from value_props.publish.places import Place, place_of
 from value_props.publish.publisher import existing_publisher, fetched_out_path, verify_current
 from value_props.resources import RESOURCES, Resources, resolve
+
+PROGRAM = "value-props"
+# Click answers the script of a shell if this variable is set.
+COMPLETION_VARIABLE = "_VALUE_PROPS_COMPLETE"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -165,6 +171,7 @@ def backfill(
         context, option, text or str(DEFAULT_STORE)
     ),
     help=f"Store to load. Default: {DEFAULT_STORE}. Also VALUE_PROPS_STORE.",
+    shell_complete=complete_folder,
 )
 @raw_option
 @place_option("out", DEFAULT_OUT, "Out path of builds, to share their parsed files")
@@ -239,6 +246,7 @@ def check(output: Output, /, raw: Place, is_json: bool, **given: Any) -> None:
     show_default=True,
     metavar="FOLDER",
     callback=folder_reader("--out"),
+    shell_complete=complete_folder,
 )
 @click.option("--scale", default=1.0, show_default=True, help="0.001 to 100 times the public case.")
 @click.option("--seed", default=7, show_default=True, help="Random seed of the data.")
@@ -272,6 +280,7 @@ def sample(output: Output, out: Path, scale: float, seed: int, overwrite: bool) 
     default=None,
     metavar="RUN",
     help="Run to publish. Default: the previous one.",
+    shell_complete=complete_run,
 )
 @log_options
 def rollback(out: Place, run_id: str | None) -> None:
@@ -408,7 +417,7 @@ def _row_of(run: dict[str, Any], current: str | None) -> dict[str, Any]:
 
 
 @cli.command()
-@click.argument("run_id", required=False, metavar="[RUN]")
+@click.argument("run_id", required=False, metavar="[RUN]", shell_complete=complete_run)
 @out_option
 def report(run_id: str | None, out: Place) -> None:
     """Print the report of RUN, by default the last run, as JSON (report.schema.json)."""
@@ -420,7 +429,7 @@ def report(run_id: str | None, out: Place) -> None:
 
 
 @cli.command()
-@click.argument("run_id", required=False, metavar="[RUN]")
+@click.argument("run_id", required=False, metavar="[RUN]", shell_complete=complete_run)
 @out_option
 @click.option(
     "--exit-code",
@@ -473,7 +482,7 @@ def notify(run_id: str | None, out: Place, exit_code: int | None, lines: tuple[s
 
 
 @cli.command("open")
-@click.argument("run_id", required=False, metavar="[RUN]")
+@click.argument("run_id", required=False, metavar="[RUN]", shell_complete=complete_run)
 @click.option("--last", "is_last", is_flag=True, help="Open that of the last run, failed or not.")
 @out_option
 def open_report(run_id: str | None, is_last: bool, out: Place) -> None:
@@ -500,8 +509,27 @@ def open_report(run_id: str | None, is_last: bool, out: Place) -> None:
 
 
 @cli.command()
-@click.argument("before")
-@click.argument("after")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes commands, options and run ids in a shell.
+
+    \b
+    bash: value-props completion bash > ~/.local/share/bash-completion/completions/value-props
+    zsh:  value-props completion zsh > "${fpath[1]}/_value-props"
+    fish: value-props completion fish > ~/.config/fish/completions/value-props.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    made = get_completion_class(shell)
+    if made is None:
+        raise AssertionError(f"click completes no {shell}")
+    for line in made(cli, {}, PROGRAM, COMPLETION_VARIABLE).source().splitlines():
+        say(line)
+
+
+@cli.command()
+@click.argument("before", shell_complete=complete_run)
+@click.argument("after", shell_complete=complete_run)
 @out_option
 def diff(before: str, after: str, out: Place) -> None:
     """Print what changed in fct_prints from run BEFORE to run AFTER, by print_id."""
@@ -569,7 +597,7 @@ def program() -> None:
 def _exit_code_of_command(is_debug: bool) -> int:
     try:
         with _ended_by_signals():
-            cli.main(standalone_mode=False)
+            cli.main(prog_name=PROGRAM, complete_var=COMPLETION_VARIABLE, standalone_mode=False)
         return int(ExitCode.PUBLISHED)
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
