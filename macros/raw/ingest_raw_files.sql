@@ -1,4 +1,4 @@
-{#- The on-run-start hook. Return the statement that reads the new raw files and shows all raw
+{#- The on-run-start hook of a build. Return the statement that reads the new raw files and shows all raw
     files as the source `raw`. Return nothing for `value-props build`, which reads them before it
     starts dbt, and for commands that build nothing. -#}
 {% macro ingest_raw_files() %}
