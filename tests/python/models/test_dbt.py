@@ -11,7 +11,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from support.harness import CLEAN, ROOT
 
 # dbt asks its JSON schemas for deprecations of four adapters only; here of DuckDB's as well.
@@ -61,16 +60,6 @@ def artifact(folder: Path, name: str) -> dict[str, Any]:
     text = (folder / "target" / f"{name}.json").read_text(encoding="utf-8")
     content: dict[str, Any] = json.loads(text)
     return content
-
-
-def test_an_empty_build_makes_every_table_without_a_row(tmp_path: Path) -> None:
-    assert dbt(tmp_path, "seed").returncode == 0
-    answer = dbt(tmp_path, "run", "--empty")
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    with duckdb.connect(str(tmp_path / "dev.duckdb"), read_only=True) as connection:
-        assert connection.execute("select count(*) from marts.fct_prints").fetchall() == [(0,)]
-        assert connection.execute("select count(*) from staging.base_prints").fetchall() == [(0,)]
-        assert connection.execute("select count(*) from raw.prints").fetchall() != [(0,)]
 
 
 def test_what_dbt_keeps_outlives_its_target_folder_and_says_how_to_make_it_again(
