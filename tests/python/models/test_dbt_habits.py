@@ -83,10 +83,13 @@ def test_before_a_build_dbt_names_the_cause_once(before: dict[str, str]) -> None
     assert before["tables"] == "{}"
 
 
-def test_a_full_parse_warns_of_nothing(before: dict[str, str], dbt: PlainDbt) -> None:
+def test_a_full_parse_misses_no_test_that_is_described(
+    before: dict[str, str], dbt: PlainDbt
+) -> None:
     assert "Starting full parse" in before["test"]
-    assert "WARNING" not in before["test"]
-    answer = dbt("--warn-error", "ls", "--resource-type", "exposure", *SERVING)
+    assert "Did not find matching node" not in before["test"]
+    strict = ("--warn-error-options", '{"error": ["NoNodeForYamlKey", "Deprecations"]}')
+    answer = dbt(*strict, "ls", "--resource-type", "exposure", *SERVING)
     assert "exposure:value_props.features_parquet" in answer
 
 
