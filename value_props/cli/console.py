@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -80,12 +81,31 @@ def complain(line: str = "", *, red: str = "") -> None:
 
 
 def complain_of(lines: Sequence[str]) -> None:
-    """Print the lines of an error to stderr as a paragraph, wrapped."""
+    """Print the lines of an error to stderr as a paragraph, wrapped.
+
+    Commands of value-props in it become those that work here.
+    """
     complain()
-    for number, line in enumerate(lines):
+    for number, text in enumerate(lines):
+        line = text.replace("`value-props ", f"`{program_here()} ")
         where, colon, _ = line.partition(": ")
         for part in _wrapped(line):
             complain(part, red="" if number else (where + colon).rstrip())
+
+
+def program_here() -> str:
+    """Return how to call this command here: make users have it in .venv/bin only."""
+    if shutil.which("value-props") or not os.access(sys.argv[0], os.X_OK):
+        return "value-props"
+    return short_path(str(Path(sys.argv[0]).absolute()))
+
+
+def short_path(path: str) -> str:
+    """Return a path below the current folder as relative to it."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return path
 
 
 def _wrapped(line: str) -> list[str]:

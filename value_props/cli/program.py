@@ -386,11 +386,13 @@ def history(out: Place, limit: int, is_json: bool) -> None:
     if is_held(out_path.lock):
         complain("A run is in progress; it is listed once it has ended.")
     runs = records.runs(out_path, limit)
+    current = out_path.current_run_id()
+    for run in runs:
+        run["is_current"] = run["run_id"] == current
     if is_json:
         say_json(runs)
         return
-    current = out_path.current_run_id()
-    print_table("runs", [_row_of(run, current) for run in runs], is_always_table=True)
+    print_table("runs", [_row_of(run) for run in runs], is_always_table=True)
     if not runs:
         say(f"Nothing ran in {out.name} yet, or --out names another folder.")
     elif current and all(run["run_id"] != current for run in runs):
@@ -403,15 +405,22 @@ def history(out: Place, limit: int, is_json: bool) -> None:
             say(f"{run['run_id']}: published to forget users; number of users: {note['users']:,}")
 
 
-def _row_of(run: dict[str, Any], current: str | None) -> dict[str, Any]:
+def _row_of(run: dict[str, Any]) -> dict[str, Any]:
+    status = run["status"]
+    if run["is_current"]:
+        status = "current"
+    elif status == "published" and not run["is_made_current"]:
+        # It passed, and readers never saw it.
+        status = "kept"
     return {
         "run": run["run_id"],
-        "status": "current" if run["run_id"] == current else run["status"],
+        "status": status,
         "last week": run["last_week_start_date"],
-        "rows": run["rows_read"],
+        "lookback": run["lookback_weeks"],
+        "read": run["rows_read"],
         "bad": run["rows_quarantined"],
         "in mart": run["rows_in_mart"],
-        "tests failed": run["tests_failed"],
+        "failed": run["tests_failed"],
         "warned": run["tests_warned"],
     }
 
@@ -602,7 +611,10 @@ def _exit_code_of_command(is_debug: bool) -> int:
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         complain(context.get_usage() if context else "")
-        complain(f"Error: {error.format_message()}", red="Error:")
+        first, *others = error.format_message().expandtabs(2).splitlines() or [""]
+        complain(f"Error: {first}", red="Error:")
+        for line in others:
+            complain(line)
         if context:
             complain(f"`{context.command_path} --help` lists all options.")
         return int(ExitCode.CANNOT_RUN)

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from value_props.cli.console import complain, console_of, is_terminal, say, say_json
+from value_props.cli.console import (
+    complain,
+    console_of,
+    is_terminal,
+    program_here,
+    say,
+    say_json,
+    short_path,
+)
 from value_props.cli.options import DEFAULT_OUT
 from value_props.cli.output import Output
 from value_props.errors import printable
@@ -56,6 +64,18 @@ def week_of(manifest: Mapping[str, Any]) -> str:
     return f"{span} ({first['week_start_date']} to {window['report_end_date']})"
 
 
+def lookback_of(manifest: Mapping[str, Any]) -> str:
+    """Say how long the lookback of a manifest is, and when."""
+    weeks, length = manifest["report_weeks"], manifest["parameters"]["lookback_weeks"]
+    span = f"{length} week{'' if length == 1 else 's'}"
+    if manifest["parameters"]["lookback_anchor"] == "print":
+        return f"{span} before the day of each print"
+    if len(weeks) > 1:
+        return f"{span} before the Monday of each week"
+    last_day = date.fromisoformat(weeks[0]["lookback_end_date"]) - timedelta(days=1)
+    return f"{span}, {weeks[0]['lookback_start_date']} to {last_day}"
+
+
 def report_command(out: str, *arguments: str) -> str:
     """Return the command line that opens a report in an out path, as it works here.
 
@@ -63,7 +83,7 @@ def report_command(out: str, *arguments: str) -> str:
         out: the folder or address of the out path.
         arguments: further arguments of `value-props open`.
     """
-    return shlex.join([_program(), "open", *arguments, *_out_arguments(out)])
+    return shlex.join([program_here(), "open", *arguments, *_out_arguments(out)])
 
 
 def _print_lines(published: Published) -> None:
@@ -76,6 +96,7 @@ def _print_lines(published: Published) -> None:
     if _has_drift(manifest):
         say(DRIFT_REMARK)
     say(f"{'Built' if published.kept_back else 'Published'} {week_of(manifest)}.")
+    say(f"Lookback: {lookback_of(manifest)}. Raw files: {manifest['raw_path']}.")
     say(
         f"Rows: {counts['read']:,} read, {counts['kept']:,} kept,"
         f" {counts['quarantined']:,} quarantined; {manifest['rows_in_mart']:,} in the mart."
@@ -108,6 +129,9 @@ def _print_for_people(published: Published) -> None:
         screen.text(_kept_back(published))
     else:
         screen.head("Published", f"{week_of(manifest)}.", "bold green")
+    screen.text(
+        f"Lookback: {lookback_of(manifest)}. Raw files: {short_path(manifest['raw_path'])}."
+    )
     if manifest["is_sample_data"]:
         screen.text(SAMPLE_REMARK)
     screen.listed("Rows", _rows(manifest))
@@ -120,9 +144,9 @@ def _print_for_people(published: Published) -> None:
     names = _files(manifest)
     if manifest_in == files_in:
         names.append(MANIFEST)
-    screen.listed(f"Files in {_short(files_in)}", [("", name) for name in names])
+    screen.listed(f"Files in {short_path(files_in)}", [("", name) for name in names])
     if manifest_in != files_in:
-        screen.listed(f"Manifest in {_short(manifest_in)}", [("", MANIFEST)])
+        screen.listed(f"Manifest in {short_path(manifest_in)}", [("", MANIFEST)])
     if remark:
         screen.text(remark)
     run = [manifest["run_id"]] if published.kept_back else []
@@ -179,7 +203,7 @@ def _rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows.append((f"{manifest['rows_in_mart']:,}", "in the mart"))
     if (features := manifest["rows_in_features"]) is not None:
         first_day = manifest["window"]["feature_date"]
-        rows.append((f"{features:,}", f"features, for ranking from {first_day} on"))
+        rows.append((f"{features:,}", f"in features.parquet, for ranking from {first_day} on"))
     return rows
 
 
@@ -216,35 +240,26 @@ def _found_in(published: Published) -> tuple[str, str, str | None]:
 
 def _kept_back(published: Published) -> str:
     return (
-        f"{published.kept_back}, so it stays current. This run is only kept."
-        " Add --make-current to make it current."
+        f"{published.kept_back}, so it stays current. This run is only kept. To make it current:"
+        f" `{_rollback_command(published)}`, or build with --make-current."
     )
+
+
+def _rollback_command(published: Published) -> str:
+    run_id = published.manifest["run_id"]
+    arguments = _out_arguments(published.publisher.place.name)
+    return shlex.join([program_here(), "rollback", "--to", run_id, *arguments])
 
 
 def _database(published: Published) -> str:
     """Return the database on this machine; for a bucket it is in the cache."""
     out = published.publisher.out
     folder = out.root if published.is_current else out.runs / published.manifest["run_id"]
-    return _short(str(folder / DATABASE))
-
-
-def _short(path: str) -> str:
-    """Return a path below the current folder as relative to it."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return path
+    return short_path(str(folder / DATABASE))
 
 
 def _out_arguments(out: str) -> list[str]:
     """Return the arguments that name the out path; none if it is the default."""
     default = os.environ.get("VALUE_PROPS_OUT") or str(DEFAULT_OUT)
     is_default = out in (default, str(Path(default).absolute()))
-    return [] if is_default else ["--out", _short(out)]
-
-
-def _program() -> str:
-    """Return how to call this command here: make users have it in .venv/bin only."""
-    if shutil.which("value-props") or not os.access(sys.argv[0], os.X_OK):
-        return "value-props"
-    return _short(str(Path(sys.argv[0]).absolute()))
+    return [] if is_default else ["--out", short_path(out)]

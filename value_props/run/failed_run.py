@@ -53,7 +53,10 @@ def kept_on_failure(run: Run, out: OutPath) -> Iterator[None]:
 
 def _ended_by(error: BaseException) -> Ended:
     code = error.exit_code if isinstance(error, ValuePropsError) else ExitCode.CANNOT_RUN
-    return Ended("failed", int(code), _message_of(error))
+    details = error.details if isinstance(error, ValuePropsError) else ()
+    # The remedy of an error with details leads to last_run/, which later holds another run.
+    problem = "; ".join(details) or _message_of(error)
+    return Ended("failed", int(code), problem)
 
 
 def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:

@@ -113,6 +113,7 @@ def test_a_pipe_gets_the_lines_that_scripts_know(tmp_path: Path) -> None:
     assert answer.returncode == 0
     assert answer.stdout.splitlines() == [
         "Published week 2020-W48 (2020-11-23 to 2020-11-29).",
+        f"Lookback: 3 weeks, 2020-11-02 to 2020-11-22. Raw files: {CLEAN}.",
         "Rows: 1,316 read, 1,316 kept, 0 quarantined; 120 in the mart.",
         f"  {tmp_path}/final.csv",
         f"  {tmp_path}/final.parquet",

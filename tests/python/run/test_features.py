@@ -102,7 +102,8 @@ def test_features_of_last_week_equal_the_mart(two_weeks: Path) -> None:
 
 
 def test_without_the_switch_nothing_is_built_or_linked(served: Path) -> None:
-    build(served, "--make-current")
+    answer = build(served, "--make-current")
+    assert "The run before published features.parquet, and this one does not." in answer.text
     assert not (served / FEATURES).is_symlink()
     assert not (served / "current" / FEATURES).exists()
     assert manifest_of(served)["rows_in_features"] is None
