@@ -28,11 +28,12 @@ TO_BUILD = ("--raw", str(CLEAN), "--run-date", RUN_DATE)
 
 
 def piped(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command with pipes, where a variable asks for colours."""
+    """Run the command with pipes, where variables ask for colours."""
+    colours = {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "TERM": "xterm-256color"}
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "TERM": "xterm-256color"},
+        env={**os.environ, **colours, "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         encoding="utf-8",
         check=False,
