@@ -84,6 +84,16 @@ def user_error_of(error: BaseException) -> ValuePropsError | None:
     return None
 
 
+def is_interruption(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C or a signal caused an error.
+
+    While a class is being defined, Python replaces the interruption by an error with this cause.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
+
+
 def remedy_of(text: str) -> str:
     """Return a remedy for an error of DuckDB or dbt: a sentence without full stop."""
     for number in _REMEDIES:

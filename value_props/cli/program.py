@@ -58,7 +58,13 @@ from value_props.cli.output import (
     quiet_option,
     watching,
 )
-from value_props.errors import ExitCode, RefusedError, ValuePropsError, user_error_of
+from value_props.errors import (
+    ExitCode,
+    RefusedError,
+    ValuePropsError,
+    is_interruption,
+    user_error_of,
+)
 from value_props.parameters import PARAMETERS, check_parameters, find_project, folder_of
 from value_props.publish.folder_lock import is_held
 from value_props.publish.out_path import DATABASE, PAGE
@@ -620,11 +626,13 @@ def _exit_code_of_command(is_debug: bool) -> int:
         return int(ExitCode.CANNOT_RUN)
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        message = "Interrupted. The published files are unchanged; run the command again."
-        complain(message, red="Interrupted.")
-        return int(ExitCode.CANNOT_RUN)
-    except Exception as error:
+    except BaseException as error:
+        if is_interruption(error) or isinstance(error, click.Abort):
+            message = "Interrupted. The published files are unchanged; run the command again."
+            complain(message, red="Interrupted.")
+            return int(ExitCode.CANNOT_RUN)
+        if not isinstance(error, Exception):
+            raise
         user_error = user_error_of(error)
         lines = (
             user_error.lines() if user_error else [f"Unexpected {type(error).__name__}: {error}"]

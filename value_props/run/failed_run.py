@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from value_props.errors import ExitCode, ValuePropsError, user_error_of
+from value_props.errors import ExitCode, ValuePropsError, is_interruption, user_error_of
 from value_props.files import move, remove, remove_tree
 from value_props.logs import log_and_continue, logger
 from value_props.publish.out_path import OutPath
@@ -79,7 +79,7 @@ def _record_failure(run: Run, out: OutPath, error: BaseException) -> None:
 
 
 def _message_of(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
+    if is_interruption(error):
         return "The run was interrupted"
     return str(error) or type(error).__name__
 
@@ -95,6 +95,6 @@ def _problems(record: Record, error: BaseException) -> list[str]:
         ]
     if isinstance(error, ValuePropsError):
         return list(error.details) or [f"{error.fault}. {error.remedy}"]
-    if isinstance(error, KeyboardInterrupt):
+    if is_interruption(error):
         return [_message_of(error)]
     return [f"Unexpected {type(error).__name__}, see the log of the run"]

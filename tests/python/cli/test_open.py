@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import webbrowser
 from pathlib import Path
+from shlex import quote
 
 import pytest
 from support.harness import DIRTY, build, history_of, manifest_of, value_props
@@ -15,7 +16,7 @@ from support.s3_server import BUCKET, S3Server
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file in which a browser notes what it opens."""
     notes, browser = tmp_path / "opened", tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\necho "$1" >> {notes}\n', encoding="utf-8")
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {quote(str(notes))}\n', encoding="utf-8")
     browser.chmod(0o755)
     use_browser(monkeypatch, str(browser))
     return notes
@@ -23,7 +24,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def use_browser(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     """Set the browser of the user. The module reads its variable only once."""
-    monkeypatch.setenv("BROWSER", program)
+    monkeypatch.setenv("BROWSER", f"{quote(program)} %s")
     monkeypatch.setattr(webbrowser, "_tryorder", None)
     monkeypatch.setattr(webbrowser, "_browsers", {})
 
@@ -32,7 +33,7 @@ def test_the_page_of_the_published_run_is_opened(out: Path, opened: Path) -> Non
     answer = value_props("open", "--out", out, exit_code=0)
     assert answer.stdout == f"{out / 'report.html'}\n"
     assert answer.stderr == ""
-    assert opened.read_text(encoding="utf-8") == f"file://{out / 'report.html'}\n"
+    assert opened.read_text(encoding="utf-8") == f"{(out / 'report.html').as_uri()}\n"
 
 
 def test_without_a_browser_the_path_is_printed(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +56,7 @@ def test_a_browser_that_fails_is_none(out: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_page_of_a_failed_run_is_found(out: Path, opened: Path) -> None:
     published = manifest_of(out)["run_id"]
     told = build(out, raw=DIRTY, exit_code=1)
-    command = f"value-props open --last --out {out}"
+    command = f"value-props open --last --out {quote(str(out))}"
     assert f"`{command}`" in told.text
     page = out / "last_run" / "report.html"
     assert value_props(*command.split()[1:], exit_code=0).stdout == f"{page}\n"

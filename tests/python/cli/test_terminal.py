@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from types import MappingProxyType
 
 import pytest
@@ -102,8 +103,9 @@ def test_the_summary_says_where_the_files_are_and_how_to_read_them(built: Shown,
     names = [output["name"] for output in manifest_of(out)["outputs"]]
     assert f"Files in {out} {' '.join(names)} manifest.json" in built.text
     # Neither is wrapped, so that it can be copied.
-    assert f"\r\n  value-props open --out {out}\r\n" in built.written
-    assert f"\r\n  duckdb -readonly {out / 'value_props.duckdb'}\r\n" in built.written
+    assert f"\r\n  value-props open --out {quote(str(out))}\r\n" in built.written
+    database = quote(str(out / "value_props.duckdb"))
+    assert f"\r\n  duckdb -readonly {database}\r\n" in built.written
 
 
 def test_lines_of_the_log_are_in_its_file_only(built: Shown, out: Path) -> None:
@@ -137,7 +139,7 @@ def test_a_run_that_is_kept_back_says_so_on_a_narrow_screen_without_colours(
     drawn = re.findall(r"[|/\\-] 0:\d\d  ([^\r\n]+)", answer.written)
     assert any(text.startswith("Models and tests: ") for text in drawn)
     kept_back = sorted(path.name for path in (out / "runs").iterdir())[-1]
-    assert f"\r\n  value-props open {kept_back} --out {out}\r\n" in answer.written
+    assert f"\r\n  value-props open {kept_back} --out {quote(str(out))}\r\n" in answer.written
     assert f"{out / 'runs' / kept_back / 'value_props.duckdb'}\r\n" in answer.written
     for line in answer.written.replace("\r\n", "\n").split("\n"):
         is_command = line.startswith(("  value-props", "  duckdb"))
@@ -150,7 +152,7 @@ def test_an_error_is_a_paragraph_with_a_red_beginning(built: Shown, out: Path) -
     assert answer.exit_code == 1
     assert f"{RED}Run:\x1b[0m the data failed the gate" in answer.written
     assert answer.screen.strip().startswith("Run: the data failed the gate")
-    assert f"`value-props open --last --out {out}`" in answer.text
+    assert f"`value-props open --last --out {quote(str(out))}`" in answer.text
     assert answer.screen.endswith("(exit 1)\n")
     assert not LOG_LINE.search(answer.written)
     assert (out / "last_run" / "run.log").is_file()
