@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from shlex import quote
 from types import MappingProxyType
 
 import pytest
@@ -84,8 +83,10 @@ def test_bash_completes_commands_options_values_and_runs(programs: Path, out: Pa
     assert completed(programs, "value-props build --week-rule ") == ["complete", "latest"]
     assert completed(programs, "value-props build --raw t") == ["compopt -o dirnames", ""]
     run_id = manifest_of(out)["run_id"]
-    for line in ("rollback --out {} --to ", "open --out {} ", "diff --out {} 2"):
-        assert completed(programs, f"value-props {line.format(quote(str(out)))}") == [run_id], line
+    # `completed` takes the words of a line from between its spaces, and the path may have some.
+    there = {"VALUE_PROPS_OUT": str(out)}
+    for line in ("rollback --to ", "open ", "diff 2"):
+        assert completed(programs, f"value-props {line}", there) == [run_id], line
     # What is typed so far may be wrong.
     assert completed(programs, "value-props build --quiet --json --ver") == [""]
     assert completed(programs, "value-props --log build --out x://y --make") == ["--make-current"]
