@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import webbrowser
 from pathlib import Path
-from shlex import quote
+from shlex import quote, split
 
 import pytest
 from support.harness import DIRTY, build, history_of, manifest_of, value_props
@@ -59,10 +59,10 @@ def test_the_page_of_a_failed_run_is_found(out: Path, opened: Path) -> None:
     command = f"value-props open --last --out {quote(str(out))}"
     assert f"`{command}`" in told.text
     page = out / "last_run" / "report.html"
-    assert value_props(*command.split()[1:], exit_code=0).stdout == f"{page}\n"
+    assert value_props(*split(command)[1:], exit_code=0).stdout == f"{page}\n"
     [failed] = {path.name for path in (out / "quality").iterdir()} - {published}
     assert value_props("open", failed, "--out", out, exit_code=0).stdout == f"{page}\n"
-    assert opened.read_text(encoding="utf-8") == f"file://{page}\n" * 2
+    assert opened.read_text(encoding="utf-8") == f"{page.as_uri()}\n" * 2
     answer = value_props("open", "--out", out, exit_code=0)
     assert answer.stdout == f"{out / 'report.html'}\n"
     assert "The last run failed: `value-props open --last` opens its report." in answer.stderr

@@ -140,7 +140,8 @@ def test_a_run_that_is_kept_back_says_so_on_a_narrow_screen_without_colours(
     assert any(text.startswith("Models and tests: ") for text in drawn)
     kept_back = sorted(path.name for path in (out / "runs").iterdir())[-1]
     assert f"\r\n  value-props open {kept_back} --out {quote(str(out))}\r\n" in answer.written
-    assert f"{out / 'runs' / kept_back / 'value_props.duckdb'}\r\n" in answer.written
+    database = quote(str(out / "runs" / kept_back / "value_props.duckdb"))
+    assert f"{database}\r\n" in answer.written
     for line in answer.written.replace("\r\n", "\n").split("\n"):
         is_command = line.startswith(("  value-props", "  duckdb"))
         assert is_command or len(line.rpartition("\x1b[2K")[2]) <= 40, line
