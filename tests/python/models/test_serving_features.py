@@ -134,7 +134,8 @@ def export(pipeline: Pipeline, parameters: Parameters) -> PublishedFeatures:
     """Write the features of the last build to a file, as a run publishes it."""
     path = pipeline.folder / FEATURES
     with database.opened(pipeline.database) as connection:
-        connection.execute(f"copy {database.USER_FEATURES} to '{path}' (format parquet)")
+        target = database.literal(path)
+        connection.execute(f"copy {database.USER_FEATURES} to {target} (format parquet)")
     return PublishedFeatures(RUN, path, parameters.lookback_anchor, parameters.lookback_weeks)
 
 
