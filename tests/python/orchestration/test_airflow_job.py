@@ -58,6 +58,7 @@ def test_the_command_line_takes_every_parameter_of_the_dag() -> None:
         "lookback_anchor": "print",
         "max_quarantine_rate": 0.00002,
         "allow_incomplete": True,
+        "serving_features": True,
         "run_date": "2020-12-01",
         "raw": "--out=a; rm -rf $(x)",
         "out": "-b c",
@@ -72,7 +73,7 @@ def test_the_command_line_takes_every_parameter_of_the_dag() -> None:
         assert (float(taken) if isinstance(value, float) else taken) == (
             value if isinstance(value, bool | float) else str(value)
         )
-    texts = {p.name: context.params[p.name] for p in PARAMETERS if p.name != "allow_incomplete"}
+    texts = {p.name: context.params[p.name] for p in PARAMETERS if not p.is_switch}
     assert check_parameters(texts) == texts
     assert job.arguments_of({"as_of_date": "", "allow_incomplete": False, "raw": ""}) == []
     # JSON has no 0.0.
