@@ -76,14 +76,14 @@ def lookback_of(manifest: Mapping[str, Any]) -> str:
     return f"{span}, {weeks[0]['lookback_start_date']} to {last_day}"
 
 
-def report_command(out: str, *arguments: str) -> str:
-    """Return the command line that opens a report in an out path, as it works here.
+def command_line(out: str, *arguments: str) -> str:
+    """Return a command line on an out path, as it works here.
 
     Args:
         out: the folder or address of the out path.
-        arguments: further arguments of `value-props open`.
+        arguments: name of the command, and its other arguments.
     """
-    return shlex.join([program_here(), "open", *arguments, *_out_arguments(out)])
+    return shlex.join([program_here(), *arguments, *_out_arguments(out)])
 
 
 def _print_lines(published: Published) -> None:
@@ -150,7 +150,7 @@ def _print_for_people(published: Published) -> None:
     if remark:
         screen.text(remark)
     run = [manifest["run_id"]] if published.kept_back else []
-    screen.command("Open the report", report_command(published.publisher.place.name, *run))
+    screen.command("Open the report", command_line(published.publisher.place.name, "open", *run))
     screen.command("Query the database", f"duckdb -readonly {shlex.quote(_database(published))}")
 
 
@@ -239,16 +239,11 @@ def _found_in(published: Published) -> tuple[str, str, str | None]:
 
 
 def _kept_back(published: Published) -> str:
+    run_id, place = published.manifest["run_id"], published.publisher.place
     return (
         f"{published.kept_back}, so it stays current. This run is only kept. To make it current:"
-        f" `{_rollback_command(published)}`, or build with --make-current."
+        f" `{command_line(place.name, 'rollback', '--to', run_id)}`, or build with --make-current."
     )
-
-
-def _rollback_command(published: Published) -> str:
-    run_id = published.manifest["run_id"]
-    arguments = _out_arguments(published.publisher.place.name)
-    return shlex.join([program_here(), "rollback", "--to", run_id, *arguments])
 
 
 def _database(published: Published) -> str:

@@ -41,7 +41,7 @@ from value_props.run.ending import (
 from value_props.run.failed_run import kept_on_failure
 from value_props.run.gate import judge
 from value_props.run.packages import are_installed
-from value_props.run.published_features import shown_to_dbt
+from value_props.run.published_features import drops_features, shown_to_dbt
 from value_props.run.request import Request, Run, new_run
 from value_props.sample import raw_files as sample
 
@@ -313,7 +313,7 @@ def _finish(run: Run, publisher: Publisher) -> Published:
             _export(run, out, files)
         kept_back = None if request.make_current else _why_kept_back(run, out)
         is_current = kept_back is None
-        if is_current and _drops_features(run, out):
+        if is_current and drops_features(run, out):
             record.warnings.append(
                 f"The run before published {FEATURES}, and this one does not. To publish it, build"
                 " with --serving-features (make: SERVING=1)"
@@ -399,19 +399,6 @@ def _why_kept_back(run: Run, out: OutPath) -> str | None:
         return f"The published run was made of other raw files, those in {source}"
     [window] = database.rows(run.database, database.WINDOW_QUERY)
     return "The published week is newer" if str(window["last_week_start_date"]) < week else None
-
-
-def _drops_features(run: Run, out: OutPath) -> bool:
-    """Return whether the current run published features, and this run does not."""
-    current = out.current_run_id()
-    if current is None or run.request.serves_features:
-        return False
-    try:
-        outputs = out.manifest_of(current)["outputs"]
-    except (ValuePropsError, KeyError):
-        # _why_kept_back warns of it.
-        return False
-    return any(output["name"] == FEATURES for output in outputs)
 
 
 @contextmanager

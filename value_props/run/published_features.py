@@ -18,7 +18,7 @@ from value_props.database import literal, opened, parquet_rows
 from value_props.errors import ValuePropsError
 from value_props.files import sha256_of
 from value_props.logs import logger
-from value_props.publish.out_path import FEATURES
+from value_props.publish.out_path import FEATURES, OutPath
 from value_props.publish.publisher import Publisher
 from value_props.record import history
 from value_props.run.request import Run
@@ -62,6 +62,14 @@ class PublishedFeatures:
         )
 
 
+def drops_features(run: Run, out: OutPath) -> bool:
+    """Return whether the current run published features, and this run does not."""
+    current = out.current_run_id()
+    if current is None or run.request.serves_features:
+        return False
+    return _listed(out, current)[1] is not None
+
+
 @contextmanager
 def shown_to_dbt(run: Run, publisher: Publisher) -> Iterator[None]:
     """Context manager in which the database of a serving run has the view `published.features`.
@@ -98,22 +106,30 @@ def stage_features(
 def _published(publisher: Publisher) -> list[PublishedFeatures]:
     """List the features that served: of each day and lookback, those of the newest run."""
     out = publisher.out
-    found: dict[tuple[Any, ...], PublishedFeatures] = {}
+    newest: dict[tuple[Any, ...], tuple[str, str]] = {}
     for run_id in history.runs_made_current(out):
-        try:
-            manifest = out.manifest_of(run_id)
-        except ValuePropsError:
-            # A run whose manifest cannot be read is reported where it matters: by verify.
-            continue
-        listed = [output for output in manifest["outputs"] if output["name"] == FEATURES]
-        if listed and (path := _undamaged(publisher, run_id, listed[0]["sha256"])):
-            given = manifest["parameters"]
-            features = PublishedFeatures(
-                run_id, path, given["lookback_anchor"], given["lookback_weeks"]
-            )
-            day = manifest["window"]["feature_date"]
-            found[day, features.anchor, features.weeks] = features
-    return list(found.values())
+        manifest, sha256 = _listed(out, run_id)
+        if sha256:
+            given, day = manifest["parameters"], manifest["window"]["feature_date"]
+            newest[given["lookback_anchor"], given["lookback_weeks"], day] = run_id, sha256
+    return [
+        PublishedFeatures(run_id, path, anchor, weeks)
+        for (anchor, weeks, _), (run_id, sha256) in newest.items()
+        if (path := _undamaged(publisher, run_id, sha256))
+    ]
+
+
+def _listed(out: OutPath, run_id: str) -> tuple[dict[str, Any], str | None]:
+    """Return the manifest of a kept run, and the sha256 of its features; None without them.
+
+    A manifest that cannot be read lists nothing. `value-props verify` reports it.
+    """
+    try:
+        manifest = out.manifest_of(run_id)
+        hashes = {output["name"]: output["sha256"] for output in manifest["outputs"]}
+    except (ValuePropsError, KeyError):
+        return {}, None
+    return manifest, hashes.get(FEATURES)
 
 
 def _undamaged(publisher: Publisher, run_id: str, sha256: str) -> Path | None:

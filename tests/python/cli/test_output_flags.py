@@ -22,7 +22,7 @@ from support.harness import (
 )
 from support.terminal import run_in_terminal
 
-from value_props.cli.summary import report_command
+from value_props.cli.summary import command_line
 
 TO_BUILD = ("--raw", str(CLEAN), "--run-date", RUN_DATE)
 
@@ -147,17 +147,17 @@ def test_a_command_names_the_out_path_only_if_it_is_not_the_default(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["value-props"])
-    assert report_command(str(tmp_path / "data" / "out")) == "value-props open"
-    assert report_command(str(tmp_path / "o t"), "run") == "value-props open run --out 'o t'"
+    assert command_line(str(tmp_path / "data" / "out"), "open") == "value-props open"
+    assert command_line(str(tmp_path / "o t"), "open", "run") == "value-props open run --out 'o t'"
     monkeypatch.setenv("VALUE_PROPS_OUT", "s3://lake/out")
-    assert report_command("s3://lake/out") == "value-props open"
+    assert command_line("s3://lake/out", "open") == "value-props open"
     # Make users have the command in .venv/bin only.
     program = tmp_path / ".venv" / "bin" / "value-props"
     program.parent.mkdir(parents=True)
     program.touch(0o755)
     monkeypatch.setattr(sys, "argv", [str(program)])
     monkeypatch.setenv("PATH", "")
-    assert report_command("s3://lake/out") == ".venv/bin/value-props open"
+    assert command_line("s3://lake/out", "open") == ".venv/bin/value-props open"
 
 
 def test_rich_is_loaded_only_for_a_terminal_and_for_tables() -> None:
