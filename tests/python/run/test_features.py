@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ from support.s3_server import BUCKET, S3Server
 from value_props.publish.bucket import Bucket
 from value_props.publish.out_path import FEATURES, MANIFEST
 from value_props.publish.places import CACHE
+from value_props.run import build as job
 
 SERVING = ("--serving-features", "--make-current")
 LATE_DAY = "2020-11-20"
@@ -175,6 +177,19 @@ def test_a_failed_run_leaves_the_published_features(served: Path, raw: Path) -> 
     (raw / "taps.json").write_text("", encoding="utf-8")
     build(served, *SERVING, raw=raw, exit_code=1)
     assert (sha256(served / FEATURES), contents(served)) == before
+    assert not (served / "last_run" / FEATURES).exists()
+
+
+def test_a_run_that_cannot_be_published_leaves_no_features_in_last_run(
+    served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    # By then the features are exported.
+    monkeypatch.setattr(job, "write_manifest", full_disk)
+    build(served, *SERVING, exit_code=4)
+    assert (served / "last_run" / "value_props.duckdb").exists()
     assert not (served / "last_run" / FEATURES).exists()
 
 
