@@ -70,7 +70,9 @@ def run_in_terminal(
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    known = {**os.environ, "TERM": "xterm-256color", **variables}
+    # pytest-xdist sets COLUMNS, which would count more than the width of this terminal.
+    size = {"COLUMNS": None, "LINES": None}
+    known = {**os.environ, **size, "TERM": "xterm-256color", **variables}
     process = subprocess.Popen(
         [*map(str, command)],
         stdin=theirs,
