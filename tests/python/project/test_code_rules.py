@@ -63,6 +63,18 @@ def test_one_helper_reads_parquet_and_no_reader_leaves_an_option_to_detection() 
         assert text.count("hive_partitioning = false") == len(READER.findall(text)), name
 
 
+def test_no_query_quotes_a_path_by_hand() -> None:
+    """A folder may be called o'brien; `database.literal` and parameters know how to quote it."""
+    by_hand = re.compile(
+        r"(?<!distinct )\b(?:attach|copy|from|join|parquet|to)[ \t(]+'\{", re.IGNORECASE
+    )
+    assert by_hand.search("select 1 from '{path}'")
+    found = [
+        named(path) for path in files_of_project("*.py") if by_hand.search(path.read_text("utf-8"))
+    ]
+    assert found == [named(Path(__file__))]
+
+
 def imports_of(path: Path) -> Iterator[str]:
     """What a file imports of the package, by room; also in a function, or for types alone."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
