@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
+from support.browser import chromium
 from support.harness import CLEAN, Pipeline, build
 from support.s3_server import S3Server, s3_server
 
@@ -60,6 +62,12 @@ def _paths_are_given() -> None:
     """Remove the user's paths from the environment. A test that needs one sets it."""
     for name in ("VALUE_PROPS_RAW", "VALUE_PROPS_OUT", "VALUE_PROPS_CACHE"):
         os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _make_is_not_heard_of() -> None:
+    """`make test` starts the tests, and messages to a user of make have a sentence more."""
+    os.environ.pop("MAKELEVEL", None)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -128,3 +136,10 @@ def out(published: Path, tmp_path: Path) -> Path:
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """A pipeline that runs the models on raw files that the test writes."""
     return Pipeline(tmp_path_factory.mktemp("pipeline"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's browser. Two of them can't run in a process, so it ends with its file."""
+    with chromium() as running:
+        yield running

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from playwright.sync_api import Browser
 from support.airflow import (
     BIN,
     FOLDER,
@@ -25,7 +26,6 @@ from support.airflow import (
     running_airflow,
     wait_for,
 )
-from support.browser import chromium
 from support.harness import contents, value_props
 
 from value_props.parameters import PARAMETERS
@@ -304,22 +304,23 @@ def test_the_tasks_show_which_test_failed(airflow: Airflow, failed: dict[str, An
     assert f"{airflow.out}/last_run/value_props.duckdb" in log
 
 
-def test_the_grid_shows_the_runs(airflow: Airflow, failed: dict[str, Any], tmp_path: Path) -> None:
-    with chromium() as browser:
-        page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
-        remote: list[str] = []
-        page.on("request", lambda request: remote.append(request.url))
-        page.goto(airflow.url)
-        page.get_by_label("Username").fill("admin")
-        page.locator("input[type=password]").fill(airflow.password)
-        page.locator("button[type=submit]").click()
-        page.wait_for_url(re.compile("^(?!.*login)"), timeout=60_000)
-        page.goto(f"{airflow.url}/dags/value_props/runs/{failed['dag_run_id']}")
-        for task_id in ("build", "models", "final_parquet"):
-            page.get_by_text(task_id).first.wait_for(timeout=60_000)
-        page.wait_for_timeout(1500)
-        page.screenshot(path=tmp_path / "grid.png")
-        assert [url for url in remote if not url.startswith((airflow.url, "data:", "blob:"))] == []
+def test_the_grid_shows_the_runs(
+    airflow: Airflow, failed: dict[str, Any], browser: Browser, tmp_path: Path
+) -> None:
+    page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
+    remote: list[str] = []
+    page.on("request", lambda request: remote.append(request.url))
+    page.goto(airflow.url)
+    page.get_by_label("Username").fill("admin")
+    page.locator("input[type=password]").fill(airflow.password)
+    page.locator("button[type=submit]").click()
+    page.wait_for_url(re.compile("^(?!.*login)"), timeout=60_000)
+    page.goto(f"{airflow.url}/dags/value_props/runs/{failed['dag_run_id']}")
+    for task_id in ("build", "models", "final_parquet"):
+        page.get_by_text(task_id).first.wait_for(timeout=60_000)
+    page.wait_for_timeout(1500)
+    page.screenshot(path=tmp_path / "grid.png")
+    assert [url for url in remote if not url.startswith((airflow.url, "data:", "blob:"))] == []
 
 
 def test_what_another_try_cannot_mend_is_told_at_once(

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from support.browser import chromium
 from support.harness import CLEAN, DIRTY
 from support.three_runs import SCRIPT, Runs, report_of, request_of
 
@@ -39,9 +37,3 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         job.build(request_of(raw, out))
     clean, accepted, refused = (report_of(out, path.name) for path in sorted(out.history.iterdir()))
     return Runs(out, raw, (clean, accepted, refused), accepted_page)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Any:
-    with chromium() as running:
-        yield running
