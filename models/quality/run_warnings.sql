@@ -47,9 +47,11 @@ short_lookbacks as (
         source_name,
         iso_week as subject,
         cast(null as bigint) as row_count,
-        'The lookback of ' || iso_week || ' begins before the data does: ' || source_name
-        || ' cover ' || cast(days_covered as string) || ' of its '
-        || cast(days_in_lookback as string) || ' days' as message
+        -- Each source covers its last days, so the fewest are those that every source covers.
+        'The lookback of ' || iso_week || ' begins before the data does: every source covers '
+        || cast(min(days_covered) over (partition by iso_week) as string) || ' of its '
+        || cast(days_in_lookback as string)
+        || ' days, see `from quality.lookback_coverage`' as message
     from {{ ref('lookback_coverage') }}
     where days_covered < days_in_lookback
 ),

@@ -177,8 +177,8 @@ def _warnings(path: Path) -> list[str]:
 
 def _short_features(path: Path) -> list[str]:
     return [
-        f"The features for {row['feature_date']} look back over {row['days_in_lookback']} days, and"
-        f" {row['source_name']} cover {row['days_covered']} of them"
+        f"The features for {row['feature_date']} look back over {row['days_in_lookback']} days, of"
+        f" which the data covers fewer: {row['days']}"
         for row in database.rows(path, database.sql("run", "short_features"))
     ]
 

@@ -206,8 +206,8 @@ def test_a_file_of_the_user_is_not_replaced(tmp_path: Path) -> None:
 
 def test_days_that_the_features_miss_are_a_warning(tmp_path: Path) -> None:
     answer = build(tmp_path / "out", *SERVING, "--lookback-weeks", "5")
-    days = "The features for 2020-11-30 look back over 35 days, and prints cover 29 of them"
-    assert f"Warning: {days}" in answer.text
+    days = "of which the data covers fewer: pays 29, prints 29, taps 29."
+    assert f"Warning: The features for 2020-11-30 look back over 35 days, {days}" in answer.text
 
 
 def test_a_week_that_is_not_over_serves_no_features(tmp_path: Path) -> None:

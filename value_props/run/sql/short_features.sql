@@ -1,4 +1,4 @@
--- Sources that do not cover all days of the lookback of fct_user_features.
+-- The lookback of fct_user_features, if a source does not cover all its days.
 with
 
 source_days as (
@@ -28,6 +28,10 @@ feature_days as (
     where run_window.serving_features
 )
 
-select * from feature_days
+select
+    feature_date,
+    days_in_lookback,
+    string_agg(source_name || ' ' || days_covered, ', ' order by source_name) as days
+from feature_days
 where days_covered < days_in_lookback
-order by source_name
+group by feature_date, days_in_lookback
