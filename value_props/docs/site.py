@@ -13,7 +13,14 @@ from value_props.publish.out_path import DATABASE, PAGE, OutPath
 from value_props.run.dbt import Dbt
 
 LINEAGE = "lineage.html"
-# The home page links to every page, so a page that cannot be written is replaced by a reason.
+# What the home page names in code, and where it leads. Only this site has these pages.
+LINKS = {
+    PAGE: PAGE,
+    LINEAGE: LINEAGE,
+    "fct_prints.prior_amount": f"{LINEAGE}?model=model.value_props.fct_prints"
+    "&column=prior_amount&parents=all",
+}
+# So a page that cannot be written is replaced by a reason.
 STAND_IN = """<!doctype html>
 <html lang="en">
 <head>
@@ -71,6 +78,8 @@ def write_docs(project: Path, out: OutPath, folder: Path) -> Site:
         home = (target / "static_index.html").read_text(encoding="utf-8")
         # dbt writes absolute paths, which mean nothing on another machine.
         home = home.replace(f"{scratch}/", "").replace(f'"{project}"', '"."')
+        for name, page in LINKS.items():
+            home = home.replace(f"`{name}`", f"[{name}]({page})")
         (folder / "index.html").write_text(home.replace(*TITLES, 1), encoding="utf-8")
         if not has_catalog:
             missing[LINEAGE] = NO_RUN

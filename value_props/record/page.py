@@ -96,13 +96,32 @@ def render(report: Mapping[str, Any], figures: Figures) -> str:
         lstrip_blocks=True,
         finalize=_printable,
     )
-    environment.filters.update(number=_number, share=_share, change=_change)
+    environment.filters.update(number=_number, share=_share, change=_change, coded=_coded)
+    # If the run failed before its window was known, every name in it is None.
+    window = report["window"] or defaultdict(lambda: None)
     return environment.get_template("report.html.j2").render(
         report=report,
-        # If the run failed before its window was known, every name in it is None.
-        window=report["window"] or defaultdict(lambda: None),
+        window=window,
+        last_lookback_day=_last_lookback_day(window),
         figures=figures,
     )
+
+
+def _last_lookback_day(window: Mapping[str, Any]) -> date | None:
+    """Return the day on which all lookbacks end; None if each print or week has its own."""
+    week = window["last_week_start_date"]
+    if not week or week != window["first_week_start_date"] or window["lookback_anchor"] != "week":
+        return None
+    return date.fromisoformat(week) - timedelta(days=1)
+
+
+def _coded(text: str) -> Markup:
+    """Mark what stands between backticks as code."""
+    parts = [
+        Markup("<code>{}</code>" if place % 2 else "{}").format(part)
+        for place, part in enumerate(printable(text).split("`"))
+    ]
+    return Markup("").join(parts)
 
 
 def _printable(value: object) -> object:

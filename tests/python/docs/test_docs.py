@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
-from support.browser import Opened, chromium, open_page
+from support.browser import Opened, open_page
 from support.harness import CLEAN, ROOT, Pipeline, folder_request
 
 from value_props.docs.site import Site, write_docs
@@ -30,12 +29,6 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> OutPath:
 @pytest.fixture(scope="module")
 def site(out: OutPath, tmp_path_factory: pytest.TempPathFactory) -> Site:
     return write_docs(ROOT, out, tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def test_everything_is_described(pipeline: Pipeline) -> None:
@@ -99,8 +92,8 @@ def test_home_page_leads_to_the_report_and_the_lineage(site: Site, browser: Brow
     opened = open_page(browser, site.home)
     assert site.missing == {}
     assert opened.page.title() == "value-props: docs"
-    for link, heading in (("report of the run", "Published"), ("lineage of columns", "Lineage")):
-        opened.page.get_by_role("link", name=link).click()
+    for link, heading in (("report.html", "Published"), ("lineage.html", "Lineage")):
+        opened.page.get_by_role("link", name=link, exact=True).click()
         opened.page.wait_for_url(re.compile(r"/(report|lineage)\.html"))
         assert heading in opened.page.title()
         opened.page.go_back()
