@@ -42,6 +42,15 @@ $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 # Not in the line before: make 3.81, which macOS has, takes `override export RAW` for a name.
 export $(VALUES)
 
+# A misspelt parameter would have no effect, and the build would publish what was not asked for.
+KNOWN := $(VALUES) PYTHON BIN SHELL VENV %_VENV VALUE_PROPS_% DBT_%
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+UNKNOWN := $(filter-out $(KNOWN),$(GIVEN))
+ifneq ($(UNKNOWN),)
+$(error $(UNKNOWN): no parameter has this name. Parameters are PYTHON $(VALUES). To set an environment \
+	variable, write it before make)
+endif
+
 RESOURCES = --memory-limit "$$MEMORY_LIMIT" --threads "$$THREADS" --temp-dir "$$TEMP_DIR" \
 	--max-temp-size "$$MAX_TEMP_SIZE"
 TRUST = --full-refresh="$$FULL" --rehash="$$REHASH"

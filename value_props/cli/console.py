@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _STDERR = 2
 _WIDTH = 100
+_NARROWEST = 80
 
 
 def start_in_utf_8() -> None:
@@ -86,11 +88,32 @@ def complain_of(lines: Sequence[str]) -> None:
     Commands of value-props in it become those that work here.
     """
     complain()
-    for number, text in enumerate(lines):
+    for number, text in enumerate([*lines, *_words_of_make(" ".join(lines))]):
         line = text.replace("`value-props ", f"`{program_here()} ")
         where, colon, _ = line.partition(": ")
         for part in _wrapped(line):
             complain(part, red="" if number else (where + colon).rstrip())
+
+
+def _words_of_make(text: str) -> Iterator[str]:
+    """Say how to give the flags of a text to the make that called this command.
+
+    Its Makefile says so itself: `--flag "$$NAME"`, or `--flag="$$NAME"` if the flag is a switch.
+    """
+    makefile = Path("Makefile")
+    if "MAKELEVEL" not in os.environ or not makefile.is_file():
+        return
+    given = re.findall(r'(--[a-z-]+)([ =])"\$\$([A-Z_]+)"', makefile.read_text(encoding="utf-8"))
+    names: dict[str, set[str]] = {}
+    for flag, sign, name in given:
+        names.setdefault(flag, set()).add(name + ("=1" if sign == "=" else "=…"))
+    # A command line is to be used as it stands.
+    prose = re.sub(r"`[^`]*`", "", text)
+    found = dict.fromkeys(re.findall(r"(?<![\w-])--[a-z-]+", prose))
+    # Two commands may call one flag by two names, and the text may be of either.
+    sure = {flag: min(spelled) for flag, spelled in names.items() if len(spelled) == 1}
+    if told := [f"{sure[flag]} for {flag}" for flag in found if flag in sure]:
+        yield f"With make, write {', '.join(told)}."
 
 
 def program_here() -> str:
@@ -197,26 +220,49 @@ def print_table(
         say(f"{title}: none")
         say()
         return
+    say(f"{title}:")
     if len(rows) == 1 and not is_always_table:
-        say(f"{title}:")
         for name, value in rows[0].items():
             say(f"  {name}: {value}")
         say()
         return
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
+    table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
     for number, name in enumerate(rows[0]):
-        # The first column identifies the row, so it stays on one line to be copied.
-        table.add_column(name, overflow="fold", no_wrap=number == 0)
-    for row in rows:
-        table.add_row(
-            *(Text("" if value is None else printable(str(value))) for value in row.values())
+        values = [row[name] for row in rows]
+        cells = list(map(_cell, values))
+        table.add_column(
+            _header(name, cells),
+            justify="right" if any(map(_is_count, values)) else "left",
+            overflow="fold",
+            # The first column identifies the row, so it stays on one line to be copied.
+            no_wrap=number == 0 or not any(isinstance(value, str) for value in values),
         )
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
     # A file or pipe has no width, so lines are not wrapped.
-    width = max(_WIDTH, _columns(sys.stdout)) if is_terminal(sys.stdout) else 10_000
+    width = max(_NARROWEST, _columns(sys.stdout)) if is_terminal(sys.stdout) else 10_000
     console_of(sys.stdout, width).print(table)
+    say()
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if _is_count(value) else printable(str(value))
+
+
+def _header(name: str, cells: Sequence[str]) -> str:
+    """Return the name of a column in lines, so that it is hardly wider than what stands below."""
+    words = name.replace("_", " ")
+    return textwrap.fill(words, max(map(len, [*cells, *words.split()])))
 
 
 @contextmanager

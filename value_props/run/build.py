@@ -423,7 +423,8 @@ def _errors_as_not_published() -> Iterator[None]:
 def _gate_error(verdict: Verdict, publisher: Publisher) -> ValuePropsError:
     folder = publisher.out.last_run
     return ValuePropsError(
-        "the data failed the gate, and the published files are unchanged",
+        "the data failed the gate, the checks that a run must pass to be published. The published"
+        " files are unchanged",
         "Run",
         f"To read its report: `value-props open --last --out {shlex.quote(publisher.place.name)}`."
         f" To look at its tables: `duckdb -readonly {shlex.quote(str(folder / DATABASE))}`. Its"

@@ -31,7 +31,7 @@ def install_packages(project: Path, wanted: str) -> str:
         wanted: `hub`, `standin`, or empty for the hub with the stand-ins as fallback.
 
     Returns:
-        A sentence that says what was installed.
+        A line that says what was installed; empty if it was there already.
 
     Raises:
         ValuePropsError: `wanted` is not allowed, or the hub was wanted and cannot be reached.
@@ -42,21 +42,19 @@ def install_packages(project: Path, wanted: str) -> str:
             "Environment variable DBT_PACKAGES",
             "Set hub or standin, or leave it empty",
         )
-    if wanted == "standin":
-        _install_stand_ins(project)
-        return "dbt packages: the stand-ins in packages/, as asked"
-    fault = _hub_fault()
-    if not fault:
-        _install_from_hub(project)
-        return "dbt packages: from the hub, as package-lock.yml pins them"
+    fault = "" if wanted == "standin" else _hub_fault()
+    if wanted != "standin" and not fault:
+        is_new = _install_from_hub(project)
+        return "dbt packages: from the hub, as package-lock.yml pins them" if is_new else ""
     if wanted == "hub":
         raise ValuePropsError(
             f"it cannot be reached ({fault})",
             "dbt package hub",
             "Try again later, or use the stand-ins with DBT_PACKAGES=standin",
         )
-    _install_stand_ins(project)
-    return f"dbt packages: the stand-ins in packages/, since the hub does not answer ({fault})"
+    reason = f"since the hub does not answer ({fault})" if fault else "as asked"
+    is_new = _install_stand_ins(project)
+    return f"dbt packages: the stand-ins in packages/, {reason}" if is_new else ""
 
 
 def are_installed(project: Path) -> bool:
@@ -86,7 +84,7 @@ def _hub_fault() -> str:
         return str(getattr(error, "reason", error))
 
 
-def _install_from_hub(project: Path) -> None:
+def _install_from_hub(project: Path) -> bool:
     with tempfile.TemporaryDirectory(dir=project, prefix=".dbt_deps_") as scratch:
         folder = Path(scratch)
         for name in ("packages.yml", "package-lock.yml"):
@@ -113,26 +111,28 @@ def _install_from_hub(project: Path) -> None:
                 "dbt package hub",
                 "Try again later, or use the stand-ins with DBT_PACKAGES=standin",
             )
-        _replace_packages(project, folder / "dbt_packages")
+        return _replace_packages(project, folder / "dbt_packages")
 
 
-def _install_stand_ins(project: Path) -> None:
+def _install_stand_ins(project: Path) -> bool:
     with tempfile.TemporaryDirectory(dir=project, prefix=".dbt_deps_") as scratch:
         copies = Path(scratch) / "dbt_packages"
         shutil.copytree(project / "packages", copies, ignore=shutil.ignore_patterns("README.md"))
-        _replace_packages(project, copies)
+        return _replace_packages(project, copies)
 
 
-def _replace_packages(project: Path, filled: Path) -> None:
+def _replace_packages(project: Path, filled: Path) -> bool:
+    """Return whether it was necessary."""
     installed = project / "dbt_packages"
     # Between the two renames there is no folder, so skip them if nothing changed.
     if _contents_of(installed) == _contents_of(filled):
-        return
+        return False
     if installed.is_symlink():
         installed.unlink()
     elif installed.exists():
         move(installed, filled.parent / "old")
     move(filled, installed)
+    return True
 
 
 def _contents_of(folder: Path) -> dict[Path, bytes]:
