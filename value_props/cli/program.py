@@ -398,7 +398,7 @@ def history(out: Place, limit: int, is_json: bool) -> None:
     if is_json:
         say_json(runs)
         return
-    print_table("runs", [_row_of(run) for run in runs], is_always_table=True)
+    print_table("Runs, newest first", [_row_of(run) for run in runs], is_always_table=True)
     if not runs:
         say(f"Nothing ran in {out.name} yet, or --out names another folder.")
     elif current and all(run["run_id"] != current for run in runs):
@@ -417,17 +417,18 @@ def _row_of(run: dict[str, Any]) -> dict[str, Any]:
         status = "current"
     elif status == "published" and not run["is_made_current"]:
         # It passed, and readers never saw it.
-        status = "kept"
+        status = "kept back"
+    last_week = run["last_week_start_date"]
+    tests = {"failed": run["tests_failed"], "warned": run["tests_warned"]}
+    told = [f"{count:,} {how}" for how, count in tests.items() if count]
     return {
         "run": run["run_id"],
-        "status": status,
-        "last week": run["last_week_start_date"],
-        "lookback": run["lookback_weeks"],
-        "read": run["rows_read"],
-        "bad": run["rows_quarantined"],
+        "week": last_week and f"{last_week:%G-W%V}",
+        "weeks back": run["lookback_weeks"],
+        "rows read": run["rows_read"],
+        "quarantined": run["rows_quarantined"],
         "in mart": run["rows_in_mart"],
-        "failed": run["tests_failed"],
-        "warned": run["tests_warned"],
+        "result": ", ".join([status, *told]),
     }
 
 
@@ -561,8 +562,9 @@ def deps() -> None:
     from value_props.run.packages import install_packages
 
     done = install_packages(find_project(), os.environ.get("DBT_PACKAGES", ""))
-    with result_stands():
-        say(done)
+    if done:
+        with result_stands():
+            say(done)
 
 
 @cli.command()

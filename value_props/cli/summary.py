@@ -196,9 +196,9 @@ def _rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     if after := counts["after_cut_off"]:
         cut_off = manifest["parameters"]["as_of_date"]
         rows.append((f"{after:,}", f"of them ignored, because they are dated after {cut_off}"))
-    left_out = counts["quarantined"]
-    where = ", and listed in quality.quarantined_rows:" if left_out else ""
-    rows.append((f"{left_out:,}", f"left out{where}"))
+    quarantined = counts["quarantined"]
+    where = ", and listed in quality.quarantined_rows:" if quarantined else ""
+    rows.append((f"{quarantined:,}", f"quarantined{where}"))
     rows += [("", reasons) for reasons in _reasons(manifest)]
     rows.append((f"{manifest['rows_in_mart']:,}", "in the mart"))
     if (features := manifest["rows_in_features"]) is not None:
@@ -213,7 +213,7 @@ def _counts(manifest: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _reasons(manifest: Mapping[str, Any]) -> list[str]:
-    """Return for each source how many rows were left out for which reasons."""
+    """Return for each source how many rows are quarantined for which reasons."""
     found: dict[str, Counter[str]] = {}
     for row in manifest["inputs"]:
         found.setdefault(row["source"], Counter()).update(row["quarantined_by_reason"] or {})

@@ -84,7 +84,7 @@ def test_the_summary_says_what_came_of_the_rows(built: Shown, out: Path) -> None
     for count, text in (
         (counts["read"], "read"),
         (counts["kept"], "kept"),
-        (counts["quarantined"], "left out"),
+        (counts["quarantined"], "quarantined"),
         (manifest["rows_in_mart"], "in the mart"),
         (manifest["rows_in_features"], "in features.parquet, for ranking from 2020-11-30 on"),
     ):
