@@ -47,8 +47,9 @@ short_lookbacks as (
         source_name,
         iso_week as subject,
         cast(null as bigint) as row_count,
-        -- Each source covers its last days, so the fewest are those that every source covers.
-        'The lookback of ' || iso_week || ' begins before the data does: every source covers '
+        -- Each source covers the last days, so every source covers the fewest.
+        'The lookback of ' || iso_week
+        || ' begins before the data does: every source covers '
         || cast(min(days_covered) over (partition by iso_week) as string) || ' of its '
         || cast(days_in_lookback as string)
         || ' days, see `from quality.lookback_coverage`' as message

@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from value_props.database import MART, USER_FEATURES, opened, rows_of, sql
 from value_props.errors import printable
@@ -117,8 +117,9 @@ def _last_lookback_day(window: Mapping[str, Any]) -> date | None:
 
 def _coded(text: str) -> Markup:
     """Mark what stands between backticks as code."""
+    code = Markup("<code>{}</code>")
     parts = [
-        Markup("<code>{}</code>" if place % 2 else "{}").format(part)
+        code.format(part) if place % 2 else escape(part)
         for place, part in enumerate(printable(text).split("`"))
     ]
     return Markup("").join(parts)

@@ -108,3 +108,23 @@ def test_a_week_that_is_not_over_is_not_compared(tmp_path: Path, browser: Browse
     label = opened.page.locator("svg.days").first.get_attribute("aria-label") or ""
     assert "The report covers 2020-11-23 to 2020-11-25." in label
     assert "The lookback begins on 2020-11-02 and ends on 2020-11-24." in label
+    facts = opened.page.inner_text("dl.facts")
+    assert "3 weeks before the day of the print, the first from 2020-11-02\n" in facts
+
+
+def test_page_says_of_which_days_its_figures_are(runs: Runs, browser: Browser) -> None:
+    path = runs.out.runs / runs.reports[0]["run"]["run_id"] / "report.html"
+    page = open_page(browser, path).page
+    lookback = "3 weeks before the Monday of the print's week, from 2020-11-02 to 2020-11-22\n"
+    assert lookback in page.inner_text("dl.facts")
+    heat = page.inner_text("section[aria-labelledby=heat]")
+    assert "Of the prints from 2020-11-23 to 2020-11-29." in heat
+
+
+def test_page_shows_what_stands_in_backticks_as_code(tmp_path: Path, browser: Browser) -> None:
+    out = OutPath(tmp_path / "out")
+    job.build(request_of(CLEAN, out, lookback_weeks="5"))
+    page = open_page(browser, out.root / "report.html").page
+    warnings = page.locator("section[aria-labelledby=warnings]")
+    assert warnings.locator("code").all_inner_texts() == ["from quality.lookback_coverage"]
+    assert "`" not in warnings.inner_text()
