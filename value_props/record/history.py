@@ -212,13 +212,18 @@ def runs_made_current(out: OutPath) -> list[str]:
 def run_before(out: OutPath) -> str:
     """Return the id of the run that was current before the current one.
 
-    A later run of an older week that never became current is skipped.
+    A run that never became current is skipped, and so is one that was rolled back: somebody found
+    it wrong.
 
     Raises:
         ValuePropsError: no such run is kept.
     """
-    current = out.current_run_id()
-    older = [run_id for run_id in runs_made_current(out) if current is None or run_id < current]
+    current, rolled_back = out.current_run_id(), _rolled_back(out)
+    older = [
+        run_id
+        for run_id in runs_made_current(out)
+        if run_id not in rolled_back and (current is None or run_id < current)
+    ]
     if not older:
         others = [run_id for run_id in out.run_ids() if run_id != current]
         raise ValuePropsError(

@@ -143,6 +143,8 @@ def test_a_rollback_is_recorded_and_survives_later_runs(tmp_path: Path) -> None:
     assert statuses(out) == [("1", "published"), ("2", "rolled back")]
     publish(out, "3")
     assert statuses(out) == [("1", "published"), ("2", "rolled back"), ("3", "published")]
+    # Whoever rolled 2 back had found it wrong.
+    assert history.run_before(out) == "1"
     out.switch_to("2")
     history.settle(out)
     assert statuses(out) == [("1", "published"), ("2", "published"), ("3", "rolled back")]
