@@ -6,11 +6,13 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -85,14 +87,33 @@ def complain(line: str = "", *, red: str = "") -> None:
 def complain_of(lines: Sequence[str]) -> None:
     """Print the lines of an error to stderr as a paragraph, wrapped.
 
-    Commands of value-props in it become those that work here.
+    Commands of value-props in it become those that work here, on the same out path.
     """
     complain()
     for number, text in enumerate([*lines, *_words_of_make(" ".join(lines))]):
-        line = text.replace("`value-props ", f"`{program_here()} ")
+        line = re.sub("`value-props ([^`]*)`", _command_here, text)
         where, colon, _ = line.partition(": ")
         for part in _wrapped(line):
             complain(part, red="" if number else (where + colon).rstrip())
+
+
+def _command_here(command: re.Match[str]) -> str:
+    line = f"{program_here()} {command[1]}"
+    out = _out_given()
+    if out and "--out" not in line:
+        line += f" --out {shlex.quote(out)}"
+    return f"`{line}`"
+
+
+def _out_given() -> str:
+    """Return the --out of this command line; empty without one."""
+    found = ""
+    for text, following in pairwise([*sys.argv, ""]):
+        if text == "--out":
+            found = following
+        elif text.startswith("--out="):
+            found = text.partition("=")[2]
+    return found
 
 
 def _words_of_make(text: str) -> Iterator[str]:

@@ -420,7 +420,7 @@ def _row_of(run: dict[str, Any]) -> dict[str, Any]:
         status = "kept back"
     last_week = run["last_week_start_date"]
     tests = {"failed": run["tests_failed"], "warned": run["tests_warned"]}
-    told = [f"{count:,} {how}" for how, count in tests.items() if count]
+    told = [f"{count:,} test{'s' * (count > 1)} {how}" for how, count in tests.items() if count]
     return {
         "run": run["run_id"],
         "week": last_week and f"{last_week:%G-W%V}",

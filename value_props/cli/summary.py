@@ -42,6 +42,9 @@ def print_published(published: Published, output: Output) -> None:
         OSError: the reader of the pipe is gone, or the disk is full.
     """
     if output.is_quiet:
+        if published.kept_back:
+            # Readers have another result than the one that was asked for.
+            complain(_kept_back(published))
         return
     if output.is_json:
         say_json(published.manifest)
@@ -242,7 +245,8 @@ def _kept_back(published: Published) -> str:
     run_id, place = published.manifest["run_id"], published.publisher.place
     return (
         f"{published.kept_back}, so it stays current. This run is only kept. To make it current:"
-        f" `{command_line(place.name, 'rollback', '--to', run_id)}`, or build with --make-current."
+        f" `{command_line(place.name, 'rollback', '--to', run_id)}`, or build with --make-current"
+        " (make: MAKE_CURRENT=1)."
     )
 
 

@@ -324,7 +324,10 @@ def _number(value: float | None, digits: int = 0) -> str:
 
 
 def _share(value: float | None, digits: int = 2) -> str:
-    return _UNKNOWN if value is None else f"{100 * value:.{digits}f} %"
+    if value is None:
+        return _UNKNOWN
+    least = 10**-digits
+    return f"< {least} %" if 0 < 100 * value < least / 2 else f"{100 * value:.{digits}f} %"
 
 
 def _change(pair: Mapping[str, Any]) -> str:

@@ -421,12 +421,14 @@ def _errors_as_not_published() -> Iterator[None]:
 
 
 def _gate_error(verdict: Verdict, publisher: Publisher) -> ValuePropsError:
-    folder = publisher.out.last_run
+    folder, count = publisher.out.last_run, len(verdict.warnings)
+    warned = f", which also has {count:,} warning{'s' * (count > 1)}" if count else ""
     return ValuePropsError(
         "the data failed the gate, the checks that a run must pass to be published. The published"
         " files are unchanged",
         "Run",
-        f"To read its report: `value-props open --last --out {shlex.quote(publisher.place.name)}`."
+        f"To read its report{warned}: `value-props open --last --out"
+        f" {shlex.quote(publisher.place.name)}`."
         f" To look at its tables: `duckdb -readonly {shlex.quote(str(folder / DATABASE))}`. Its"
         f" {PAGE} and run.log are in the same folder",
         ExitCode.GATE_FAILED,

@@ -128,8 +128,8 @@ def _missing(path: Path, severity: str) -> list[str]:
         if row["rule"] == "report_week_without_prints":
             weeks = f"the report week of {_listed(days)}" if days else "any week"
             sentences.append(
-                f"{source}: no print in {weeks}. Have its files delivered, or choose a week that"
-                f" has data, with {_FLAGS_OF_WEEK}"
+                f"{source}: no print in {weeks}{_days_of_prints(path)}. Have its files delivered,"
+                f" or choose a week that has data, with {_FLAGS_OF_WEEK}"
             )
         elif row["rule"] == "report_day_without_prints":
             sentences.append(
@@ -144,6 +144,19 @@ def _missing(path: Path, severity: str) -> list[str]:
                 " --allow-incomplete"
             )
     return sentences
+
+
+def _days_of_prints(path: Path) -> str:
+    [span] = database.rows(
+        path,
+        "select min(first_date) as first_day, max(last_date) as last_day"
+        " from quality.row_reconciliation where source_name = 'prints'",
+    )
+    return (
+        f"; there are prints from {span['first_day']} to {span['last_day']}"
+        if span["first_day"]
+        else ""
+    )
 
 
 def _short_lookbacks(path: Path) -> list[str]:

@@ -83,18 +83,23 @@ def test_the_page_of_a_failed_run_is_found(out: Path, opened: Path) -> None:
 def test_what_cannot_be_opened_is_said_with_the_remedy(
     tmp_path: Path, out: Path, opened: Path
 ) -> None:
-    answer = value_props("open", "--out", tmp_path / "none", exit_code=2)
-    assert "there is no such folder. Run `value-props build`." in answer.text
+    def to_build(out: Path) -> str:
+        """A command in a message is for the out path of the command that was given."""
+        return f"`value-props build --out {quote(str(out))}`"
+
+    none = tmp_path / "none"
+    answer = value_props("open", "--out", none, exit_code=2)
+    assert f"there is no such folder. Run {to_build(none)}." in answer.text
     empty = tmp_path / "empty"
     empty.mkdir()
     answer = value_props("open", "--out", empty, exit_code=2)
     assert (
         f"Out path {empty}: nothing is published there. Check --out, or publish with"
-        " `value-props build`." in answer.text
+        f" {to_build(empty)}." in answer.text
     )
     build(empty, raw=DIRTY, exit_code=1)
     answer = value_props("open", "--out", empty, exit_code=2)
-    assert "`value-props build`; --last opens the report of the failed run." in answer.text
+    assert f"{to_build(empty)}; --last opens the report of the failed run." in answer.text
     (empty / "last_run" / "report.html").unlink()
     answer = value_props("open", "--last", "--out", empty, exit_code=2)
     assert "has no report.html on this machine. `value-props report " in answer.text

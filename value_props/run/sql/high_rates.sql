@@ -16,7 +16,9 @@ reasons_of_source as (
     select
         source_name,
         string_agg(
-            quarantine_reason || ' ' || row_count, ', ' order by row_count desc
+            quarantine_reason || ' ' || format('{:,}', row_count),
+            ', '
+            order by row_count desc
         ) as reasons
     from reasons
     group by source_name
