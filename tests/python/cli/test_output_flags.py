@@ -75,6 +75,15 @@ def test_quiet_prints_nothing_on_success(tmp_path: Path) -> None:
     assert "step=publish" in (tmp_path / "out" / "current" / "run.log").read_text("utf-8")
 
 
+def test_quiet_says_that_readers_have_another_result(tmp_path: Path) -> None:
+    build(tmp_path, "--quiet")
+    answer = build(tmp_path, "--quiet", "--as-of", "2020-11-22")
+    assert answer.stdout == ""
+    kept_back = "The published week is newer, so it stays current. This run is only kept."
+    assert answer.stderr.startswith(kept_back)
+    assert " rollback --to 2" in answer.stderr
+
+
 def test_quiet_prints_nothing_in_a_terminal_either(tmp_path: Path) -> None:
     command = [*COMMAND, "build", *TO_BUILD, "--out", str(tmp_path), "--quiet"]
     answer = run_in_terminal(command, cwd=ROOT)

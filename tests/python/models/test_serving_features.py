@@ -124,7 +124,7 @@ def test_the_mart_of_next_week_holds_what_was_served(
     assert mart
     expected = by_key(features)
     skewed = [row for row in mart if expected.get((row[4], row[5]), ZEROS) != row[8:]]
-    # Rows that were too far ahead of the run date before may be valid now, but none of the lookback.
+    # Rows too far ahead of the run date before may be valid now, but none in the lookback.
     assert is_late or not skewed
     assert all((row[4], row[5]) == (features[0][1], "point") for row in skewed)
     [(prints, skewed_prints, amount)] = pipeline.query(
