@@ -364,7 +364,7 @@ def _cause_of(text: str, scheme: str) -> tuple[str, str]:
     if _NO_CREDENTIALS.search(text):
         return (
             "no credentials were found in the environment or on this machine",
-            f"Set {variables} as the provider documents them",
+            f"Set {variables}; orchestration/buckets/README.md lists the variables",
         )
     if name == "NoSuchBucket" or (status and status[1] == "404"):
         return f"{NO_BUCKET}{code_text}", NAME_A_BUCKET
