@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -119,6 +120,9 @@ class Dbt:
             ).invoke([*arguments, *self._flags()])
             # The run exports from the file and moves it next, so it must be closed.
             DuckDBConnectionManager.close_all_connections()
+            if not outcome.success:
+                # On Python 3.13 the error of a model holds its connection in a cycle.
+                gc.collect()
         if isinstance(outcome.exception, KeyboardInterrupt):
             raise outcome.exception
         if outcome.result is None:
