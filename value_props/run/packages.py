@@ -42,17 +42,19 @@ def install_packages(project: Path, wanted: str) -> str:
             "Environment variable DBT_PACKAGES",
             "Set hub or standin, or leave it empty",
         )
-    fault = "" if wanted == "standin" else _hub_fault()
-    if wanted != "standin" and not fault:
+    if wanted == "standin":
+        reason = "as asked"
+    elif not (fault := _hub_fault()):
         is_new = _install_from_hub(project)
         return "dbt packages: from the hub, as package-lock.yml pins them" if is_new else ""
-    if wanted == "hub":
+    elif wanted == "hub":
         raise ValuePropsError(
             f"it cannot be reached ({fault})",
             "dbt package hub",
             "Try again later, or use the stand-ins with DBT_PACKAGES=standin",
         )
-    reason = f"since the hub does not answer ({fault})" if fault else "as asked"
+    else:
+        reason = f"since the hub does not answer ({fault})"
     is_new = _install_stand_ins(project)
     return f"dbt packages: the stand-ins in packages/, {reason}" if is_new else ""
 

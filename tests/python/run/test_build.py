@@ -235,3 +235,9 @@ def test_every_parameter_reaches_the_manifest(tmp_path: Path) -> None:
     [prints] = [row for row in manifest["inputs"] if row["source"] == "prints"]
     assert prints["rows_after_cut_off"] == sum(day > "2020-11-25" for day in days) > 0
     assert prints["rows_up_to_cut_off"] + prints["rows_after_cut_off"] == prints["rows_kept"]
+
+
+def test_a_week_without_prints_fails_with_the_days_that_have_some(tmp_path: Path) -> None:
+    answer = build(tmp_path, "--as-of", "2019-01-06", exit_code=1)
+    assert "there are prints from 2020-11-01 to 2020-11-30. Have its files" in answer.text
+    assert "To read its report and its warnings: `" in answer.text
