@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 import subprocess  # nosec B404
@@ -18,10 +19,13 @@ from value_props.files import move
 
 HUB = "https://hub.getdbt.com/"
 TIMEOUT_SECONDS = 3
+LOCK = "package-lock.yml"
+# It stands beside the stand-ins.
+NO_PACKAGE = "README.md"
 
 
 def install_packages(project: Path, wanted: str) -> str:
-    """Fill dbt_packages/.
+    """Fill dbt_packages/, unless it is filled: asking the hub takes longer than a small build.
 
     `dbt deps` empties the folder before it contacts the hub. So the hub is tried first, and dbt
     installs into a temporary folder that is then renamed.
@@ -42,11 +46,15 @@ def install_packages(project: Path, wanted: str) -> str:
             "Environment variable DBT_PACKAGES",
             "Set hub or standin, or leave it empty",
         )
+    if wanted != "standin" and _holds_locked(project):
+        return ""
+    if wanted != "hub" and _holds_stand_ins(project):
+        return ""
     if wanted == "standin":
         reason = "as asked"
     elif not (fault := _hub_fault()):
-        is_new = _install_from_hub(project)
-        return "dbt packages: from the hub, as package-lock.yml pins them" if is_new else ""
+        _install_from_hub(project)
+        return "dbt packages: from the hub, as package-lock.yml pins them"
     elif wanted == "hub":
         raise ValuePropsError(
             f"it cannot be reached ({fault})",
@@ -55,8 +63,8 @@ def install_packages(project: Path, wanted: str) -> str:
         )
     else:
         reason = f"since the hub does not answer ({fault})"
-    is_new = _install_stand_ins(project)
-    return f"dbt packages: the stand-ins in packages/, {reason}" if is_new else ""
+    _install_stand_ins(project)
+    return f"dbt packages: the stand-ins in packages/, {reason}"
 
 
 def are_installed(project: Path) -> bool:
@@ -69,9 +77,20 @@ def are_installed(project: Path) -> bool:
 
 def locked_packages(project: Path) -> list[dict[str, str]]:
     """Return the entries of package-lock.yml, each with `name` and `version`."""
-    text = (project / "package-lock.yml").read_text(encoding="utf-8")
+    text = (project / LOCK).read_text(encoding="utf-8")
     found: list[dict[str, str]] = yaml.safe_load(text)["packages"]
     return found
+
+
+def _holds_locked(project: Path) -> bool:
+    """Return whether dbt_packages/ was filled from the hub, as package-lock.yml is now."""
+    copy = project / "dbt_packages" / LOCK
+    return copy.is_file() and filecmp.cmp(copy, project / LOCK, shallow=False)
+
+
+def _holds_stand_ins(project: Path) -> bool:
+    """Return whether dbt_packages/ holds the stand-ins as they are now."""
+    return _contents_of(project / "dbt_packages") == _contents_of(project / "packages")
 
 
 def _hub_fault() -> str:
@@ -86,10 +105,10 @@ def _hub_fault() -> str:
         return str(getattr(error, "reason", error))
 
 
-def _install_from_hub(project: Path) -> bool:
+def _install_from_hub(project: Path) -> None:
     with tempfile.TemporaryDirectory(dir=project, prefix=".dbt_deps_") as scratch:
         folder = Path(scratch)
-        for name in ("packages.yml", "package-lock.yml"):
+        for name in ("packages.yml", LOCK):
             shutil.copyfile(project / name, folder / name)
         (folder / "dbt_project.yml").write_text(
             "name: value_props_packages\nprofile: value_props\n"
@@ -113,31 +132,30 @@ def _install_from_hub(project: Path) -> bool:
                 "dbt package hub",
                 "Try again later, or use the stand-ins with DBT_PACKAGES=standin",
             )
-        return _replace_packages(project, folder / "dbt_packages")
+        # dbt may only read the lock, so this is what it installed.
+        shutil.copyfile(project / LOCK, folder / "dbt_packages" / LOCK)
+        _replace_packages(project, folder / "dbt_packages")
 
 
-def _install_stand_ins(project: Path) -> bool:
+def _install_stand_ins(project: Path) -> None:
     with tempfile.TemporaryDirectory(dir=project, prefix=".dbt_deps_") as scratch:
         copies = Path(scratch) / "dbt_packages"
-        shutil.copytree(project / "packages", copies, ignore=shutil.ignore_patterns("README.md"))
-        return _replace_packages(project, copies)
+        shutil.copytree(project / "packages", copies, ignore=shutil.ignore_patterns(NO_PACKAGE))
+        _replace_packages(project, copies)
 
 
-def _replace_packages(project: Path, filled: Path) -> bool:
-    """Return whether it was necessary."""
+def _replace_packages(project: Path, filled: Path) -> None:
     installed = project / "dbt_packages"
-    # Between the two renames there is no folder, so skip them if nothing changed.
-    if _contents_of(installed) == _contents_of(filled):
-        return False
     if installed.is_symlink():
         installed.unlink()
     elif installed.exists():
         move(installed, filled.parent / "old")
     move(filled, installed)
-    return True
 
 
 def _contents_of(folder: Path) -> dict[Path, bytes]:
     return {
-        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != NO_PACKAGE
     }
