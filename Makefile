@@ -107,7 +107,7 @@ torture: $(VENV)/dev deps ## Attack the command for an hour or two, and write th
 test-containers: $(VENV)/dev ## Build the image with podman and run the job in it; needs root
 	$(BIN)/python -m pytest -m containers tests/python/orchestration/test_containers.py
 
-test-debian: $(VENV)/dev ## Run `make build` on a fresh Debian 13, made by debootstrap; needs root
+test-debian: $(VENV)/dev ## Run `make build` and `make test` on a fresh Debian 13; needs root
 	$(BIN)/python -m pytest -m debian tests/python/orchestration/test_debian.py
 
 test-demo: $(VENV)/dev ## Start the demo with Docker Compose and check that it publishes; some minutes

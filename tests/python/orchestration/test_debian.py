@@ -1,4 +1,4 @@
-"""A newcomer on a fresh Debian 13 clones the project, types `make build` and reads the result.
+"""A newcomer on a fresh Debian 13 clones the project and types the two commands of the README.
 
 debootstrap makes the root folder of the system. It has Python 3.13, python3-venv, make and git: no
 compiler, no pip, and nothing of this machine but its certificates and what pip must know.
@@ -81,6 +81,15 @@ class Debian:
         return self.root / path.lstrip("/")
 
 
+def mount_terminals(system: Debian) -> None:
+    """Give a system its own terminals, as one that was started has; some tests open one."""
+    options = "newinstance,ptmxmode=0666,mode=0620"
+    call("mount", "-t", "devpts", "-o", options, "devpts", system.at("/dev/pts"))
+    ptmx = system.at("/dev/ptmx")
+    ptmx.unlink(missing_ok=True)
+    ptmx.symlink_to("pts/ptmx")
+
+
 @pytest.fixture(scope="module")
 def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian]:
     """A fresh system, in which the user has cloned the project; removed afterwards."""
@@ -93,6 +102,7 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian]:
         call("chroot", system.root, "useradd", "--create-home", f"--uid={USER_ID}", USER)
         # A started system mounts a file system for everybody here; dbt's locks lie in it.
         system.at("/dev/shm").chmod(0o1777)
+        mount_terminals(system)
         if CERTIFICATES.exists():
             shutil.copyfile(CERTIFICATES, system.at(str(CERTIFICATES)))
         call("git", "clone", "--quiet", "--bare", ROOT, system.at("/srv/value-props.git"))
@@ -101,6 +111,7 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian]:
         assert (cloned.returncode, cloned.stdout) == (0, "")
         yield system
     finally:
+        subprocess.run(["umount", system.at("/dev/pts")], stderr=subprocess.DEVNULL, check=False)
         shutil.rmtree(system.root, ignore_errors=True)
 
 
@@ -155,6 +166,13 @@ def test_the_second_build_installs_nothing(debian: Debian, printed: list[str]) -
     assert answer.returncode == 0
     assert "Published week " in answer.stdout
     assert not re.search(r"^(Making|Installing) ", answer.stdout, re.M)
+
+
+def test_make_test_passes(debian: Debian, printed: list[str]) -> None:
+    answer = debian.type("make test")
+    assert answer.returncode == 0, answer.stdout[-20_000:]
+    closing = answer.stdout.rstrip().splitlines()[-1]
+    assert re.fullmatch(r"=+ \d+ passed, .* =+", closing), closing
 
 
 def test_without_python3_venv_one_sentence_says_what_to_install(
