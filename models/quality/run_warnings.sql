@@ -36,7 +36,8 @@ orphan_taps as (
         iso_week || ' ' || value_prop as subject,
         orphan_taps as row_count,
         -- A message for each week and value prop would be too many to read.
-        'Taps have no print, see `from quality.run_warnings`' as message
+        'Taps have no print, see `from marts.fct_value_prop_weeks where orphan_taps > 0`'
+            as message
     from {{ ref('fct_value_prop_weeks') }}
     where orphan_taps > 0
 ),

@@ -114,13 +114,8 @@ def _high_rates(path: Path) -> list[str]:
 
 
 def _missing(path: Path, severity: str) -> list[str]:
-    query = (
-        "select rule, severity, source_name,"
-        " list(cast(missing_date as varchar) order by missing_date) as days"
-        " from quality.completeness_findings group by all order by all"
-    )
     sentences = []
-    for row in database.rows(path, query):
+    for row in database.rows(path, database.sql("run", "missing")):
         if row["severity"] != severity:
             continue
         days = [day for day in row["days"] if day]

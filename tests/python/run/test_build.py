@@ -241,3 +241,11 @@ def test_a_week_without_prints_fails_with_the_days_that_have_some(tmp_path: Path
     answer = build(tmp_path, "--as-of", "2019-01-06", exit_code=1)
     assert "there are prints from 2020-11-01 to 2020-11-30. Have its files" in answer.text
     assert "To read its report and its warnings: `" in answer.text
+
+
+def test_a_week_without_prints_is_not_told_again_by_its_days(tmp_path: Path) -> None:
+    two_weeks = ("--as-of", "2020-12-13", "--report-weeks", "2")
+    answer = build(tmp_path, *two_weeks, "--run-date", "2020-12-14", exit_code=1)
+    assert "no print in the report week of 2020-12-07;" in answer.text
+    days = ", ".join(f"2020-12-{day:02}" for day in range(1, 7))
+    assert f"no print on {days}. Have these" in answer.text
