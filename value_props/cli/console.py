@@ -90,7 +90,7 @@ def complain_of(lines: Sequence[str]) -> None:
     Commands of value-props in it become those that work here, on the same out path.
     """
     complain()
-    for number, text in enumerate([*lines, *_words_of_make(" ".join(lines))]):
+    for number, text in enumerate([*lines, *words_of_make(" ".join(lines))]):
         line = re.sub("`value-props ([^`]*)`", _command_here, text)
         where, colon, _ = line.partition(": ")
         for part in _wrapped(line):
@@ -116,7 +116,7 @@ def _out_given() -> str:
     return found
 
 
-def _words_of_make(text: str) -> Iterator[str]:
+def words_of_make(text: str) -> Iterator[str]:
     """Say how to give the flags of a text to the make that called this command.
 
     Its Makefile says so itself: `--flag "$$NAME"`, or `--flag="$$NAME"` if the flag is a switch.

@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -29,6 +29,7 @@ from value_props.cli.console import (
     result_stands,
     say,
     say_json,
+    short_path,
     start_in_utf_8,
 )
 from value_props.cli.options import (
@@ -392,9 +393,10 @@ def history(out: Place, limit: int, is_json: bool) -> None:
     if is_held(out_path.lock):
         complain("A run is in progress; it is listed once it has ended.")
     runs = records.runs(out_path, limit)
-    current = out_path.current_run_id()
+    current, kept = out_path.current_run_id(), out_path.run_ids()
     for run in runs:
         run["is_current"] = run["run_id"] == current
+        run["is_kept"] = run["run_id"] in kept
     if is_json:
         say_json(runs)
         return
@@ -403,12 +405,24 @@ def history(out: Place, limit: int, is_json: bool) -> None:
         say(f"Nothing ran in {out.name} yet, or --out names another folder.")
     elif current and all(run["run_id"] != current for run in runs):
         say(f"The current run is {current}, which is not in this list.")
+    if runs:
+        say(f"Raw files of the last run: {short_path(runs[0]['raw_path'])}")
     notes = records.forgotten(out_path)
     for run in runs:
-        if run["problem"] and run["status"] == "failed":
-            say(f"{run['run_id']}: {run['problem']}")
-        for note in notes.get(run["run_id"], ()):
-            say(f"{run['run_id']}: published to forget users; number of users: {note['users']:,}")
+        for remark in _remarks_on(run, runs[0]["raw_path"], notes.get(run["run_id"], ())):
+            say(f"{run['run_id']}: {remark}")
+
+
+def _remarks_on(
+    run: dict[str, Any], raw_path_of_last: str, notes: Sequence[dict[str, Any]]
+) -> Iterator[str]:
+    """Say what has no place in the table of runs."""
+    if run["raw_path"] != raw_path_of_last:
+        yield f"raw files in {short_path(run['raw_path'])}"
+    if run["problem"] and run["status"] == "failed":
+        yield run["problem"]
+    for note in notes:
+        yield f"published to forget users; number of users: {note['users']:,}"
 
 
 def _row_of(run: dict[str, Any]) -> dict[str, Any]:
@@ -418,6 +432,7 @@ def _row_of(run: dict[str, Any]) -> dict[str, Any]:
     elif status == "published" and not run["is_made_current"]:
         # It passed, and readers never saw it.
         status = "kept back"
+    is_gone = run["exit_code"] == ExitCode.PUBLISHED and not run["is_kept"]
     last_week = run["last_week_start_date"]
     tests = {"failed": run["tests_failed"], "warned": run["tests_warned"]}
     told = [f"{count:,} test{'s' * (count > 1)} {how}" for how, count in tests.items() if count]
@@ -428,7 +443,7 @@ def _row_of(run: dict[str, Any]) -> dict[str, Any]:
         "rows read": run["rows_read"],
         "quarantined": run["rows_quarantined"],
         "in mart": run["rows_in_mart"],
-        "result": ", ".join([status, *told]),
+        "result": ", ".join([status, *told, *(["files removed"] if is_gone else [])]),
     }
 
 

@@ -19,6 +19,7 @@ from value_props.cli.console import (
     say,
     say_json,
     short_path,
+    words_of_make,
 )
 from value_props.cli.options import DEFAULT_OUT
 from value_props.cli.output import Output
@@ -96,14 +97,16 @@ def _print_lines(published: Published) -> None:
     files_in, manifest_in, remark = _found_in(published)
     for warning in manifest["warnings"]:
         say(f"Warning: {warning}.")
-    if _has_drift(manifest):
-        say(DRIFT_REMARK)
+    for remark_on_warnings in _remarks_on_warnings(manifest):
+        say(remark_on_warnings)
     say(f"{'Built' if published.kept_back else 'Published'} {week_of(manifest)}.")
     say(f"Lookback: {lookback_of(manifest)}. Raw files: {manifest['raw_path']}.")
     say(
         f"Rows: {counts['read']:,} read, {counts['kept']:,} kept,"
         f" {counts['quarantined']:,} quarantined; {manifest['rows_in_mart']:,} in the mart."
     )
+    if counts["after_cut_off"]:
+        say(f"  {counts['after_cut_off']:,} of the kept rows are {_ignored(manifest)}.")
     if manifest["rows_in_features"] is not None:
         say(
             f"Features: {manifest['rows_in_features']:,} rows, for ranking from"
@@ -142,8 +145,8 @@ def _print_for_people(published: Published) -> None:
         screen.listed(
             "Warnings", [("-", f"{warning}.") for warning in manifest["warnings"]], "bold yellow"
         )
-    if _has_drift(manifest):
-        screen.text(DRIFT_REMARK)
+    for remark_on_warnings in _remarks_on_warnings(manifest):
+        screen.text(remark_on_warnings)
     names = _files(manifest)
     if manifest_in == files_in:
         names.append(MANIFEST)
@@ -197,8 +200,7 @@ def _rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     counts = _counts(manifest)
     rows = [(f"{counts['read']:,}", "read"), (f"{counts['kept']:,}", "kept")]
     if after := counts["after_cut_off"]:
-        cut_off = manifest["parameters"]["as_of_date"]
-        rows.append((f"{after:,}", f"of them ignored, because they are dated after {cut_off}"))
+        rows.append((f"{after:,}", f"of them {_ignored(manifest)}"))
     quarantined = counts["quarantined"]
     where = ", and listed in quality.quarantined_rows:" if quarantined else ""
     rows.append((f"{quarantined:,}", f"quarantined{where}"))
@@ -213,6 +215,11 @@ def _rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _counts(manifest: Mapping[str, Any]) -> dict[str, int]:
     names = ("read", "kept", "quarantined", "after_cut_off")
     return {name: sum(row[f"rows_{name}"] or 0 for row in manifest["inputs"]) for name in names}
+
+
+def _ignored(manifest: Mapping[str, Any]) -> str:
+    cut_off = manifest["parameters"]["as_of_date"]
+    return f"ignored, because they are dated after {cut_off}"
 
 
 def _reasons(manifest: Mapping[str, Any]) -> list[str]:
@@ -233,8 +240,10 @@ def _files(manifest: Mapping[str, Any]) -> list[str]:
     return [f"{name} ({count} files)" if count > 1 else name for name, count in files.items()]
 
 
-def _has_drift(manifest: Mapping[str, Any]) -> bool:
-    return any(warning.startswith("Drift: ") for warning in manifest["warnings"])
+def _remarks_on_warnings(manifest: Mapping[str, Any]) -> list[str]:
+    warnings = manifest["warnings"]
+    has_drift = any(warning.startswith("Drift: ") for warning in warnings)
+    return [*([DRIFT_REMARK] if has_drift else []), *words_of_make(" ".join(warnings))]
 
 
 def _found_in(published: Published) -> tuple[str, str, str | None]:
@@ -243,11 +252,11 @@ def _found_in(published: Published) -> tuple[str, str, str | None]:
 
 def _kept_back(published: Published) -> str:
     run_id, place = published.manifest["run_id"], published.publisher.place
-    return (
+    text = (
         f"{published.kept_back}, so it stays current. This run is only kept. To make it current:"
-        f" `{command_line(place.name, 'rollback', '--to', run_id)}`, or build with --make-current"
-        " (make: MAKE_CURRENT=1)."
+        f" `{command_line(place.name, 'rollback', '--to', run_id)}`, or build with --make-current."
     )
+    return " ".join([text, *words_of_make(text)])
 
 
 def _database(published: Published) -> str:

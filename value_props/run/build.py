@@ -316,7 +316,7 @@ def _finish(run: Run, publisher: Publisher) -> Published:
         if is_current and drops_features(run, out):
             record.warnings.append(
                 f"The run before published {FEATURES}, and this one does not. To publish it, build"
-                " with --serving-features (make: SERVING=1)"
+                " with --serving-features"
             )
         record.ended = Ended("published", int(ExitCode.PUBLISHED), is_made_current=is_current)
         with step("history", record.seconds):

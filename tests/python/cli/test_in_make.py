@@ -43,6 +43,21 @@ def test_a_message_under_make_says_how_make_spells_its_flags(
     )
 
 
+def test_a_summary_under_make_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAKELEVEL", "1")
+    assert "With make" not in build(tmp_path, "--serving-features").stdout
+    lines = build(tmp_path).stdout.splitlines()
+    said = lines.index("With make, write SERVING=1 for --serving-features.")
+    assert lines[said - 1].startswith("Warning: The run before published features.parquet,")
+    assert (
+        build(tmp_path, "--as-of", "2020-11-22")
+        .stdout.rstrip()
+        .endswith(
+            " or build with --make-current. With make, write MAKE_CURRENT=1 for --make-current."
+        )
+    )
+
+
 def test_every_parameter_of_make_that_is_a_flag_can_be_said() -> None:
     [values] = re.findall(r"^VALUES := ((?:.*\\\n)*.*)$", MAKEFILE, re.M)
     said = re.findall(r'--[a-z-]+[ =]"\$\$([A-Z_]+)"', MAKEFILE)

@@ -142,6 +142,15 @@ def test_a_pipe_gets_the_lines_that_scripts_know(tmp_path: Path) -> None:
     assert "\x1b" not in table.stdout
 
 
+def test_a_pipe_tells_the_rows_after_the_cut_off(tmp_path: Path) -> None:
+    lines = build(tmp_path, "--as-of", "2020-11-29").stdout.splitlines()
+    after = sum(row["rows_after_cut_off"] for row in manifest_of(tmp_path)["inputs"])
+    [row] = [number for number, line in enumerate(lines) if line.startswith("Rows: 1,316 read")]
+    assert lines[row + 1] == (
+        f"  {after} of the kept rows are ignored, because they are dated after 2020-11-29."
+    )
+
+
 def test_each_stream_is_judged_for_itself(out: Path) -> None:
     """Progress goes to a terminal on stderr, while stdout may be read by a script."""
     command = [*COMMAND, "build", *TO_BUILD, "--out", str(out), "--json"]
