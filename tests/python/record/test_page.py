@@ -13,7 +13,7 @@ from support.harness import CLEAN
 from support.three_runs import SCRIPT, Runs, report_of, request_of
 
 from value_props.publish.out_path import OutPath
-from value_props.record.page import write_page
+from value_props.record.page import _share, write_page
 from value_props.run import build as job
 
 SECTIONS = ["rows", "days", "heat", "weeks", "drift", "features", "tests", "time", "made"]
@@ -128,3 +128,21 @@ def test_page_shows_what_stands_in_backticks_as_code(tmp_path: Path, browser: Br
     warnings = page.locator("section[aria-labelledby=warnings]")
     assert warnings.locator("code").all_inner_texts() == ["from quality.lookback_coverage"]
     assert "`" not in warnings.inner_text()
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "shown"),
+    [
+        (None, 2, "\u2013"),
+        (0, 2, "0.00 %"),
+        (0.00004, 2, "< 0.01 %"),
+        (0.00005, 2, "0.01 %"),
+        (0.004, 0, "< 1 %"),
+        (0.1234, 1, "12.3 %"),
+        (1, 2, "100.00 %"),
+    ],
+)
+def test_a_share_that_is_not_zero_is_not_shown_as_zero(
+    share: float | None, digits: int, shown: str
+) -> None:
+    assert _share(share, digits) == shown
