@@ -39,8 +39,9 @@ MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
 RUNS_KEPT = 5
 # Empty files that are added to a record later. rolled_back: the run was current until a rollback.
-# texts_removed: the raw text of its samples was removed.
-MARKS = ROLLED_BACK, TEXTS_REMOVED = "rolled_back", "texts_removed"
+# made_current: it was kept back, until a rollback to it. texts_removed: its samples lost their raw
+# text.
+MARKS = ROLLED_BACK, MADE_CURRENT, TEXTS_REMOVED = "rolled_back", "made_current", "texts_removed"
 
 
 @dataclass(frozen=True)

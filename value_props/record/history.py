@@ -5,6 +5,7 @@
       report.json, report.parquet             the report of the run; see report.py
       texts_removed     empty file: the raw text in the report was removed with the run's files
       rolled_back       empty file: the run was current until a rollback
+      made_current      empty file: a rollback made the run current, which had been kept back
       forgotten.json    the run was published to forget users; see run/forget.py
 
 A record is atomic: it is written in the run's work folder and then renamed. A run that was killed,
@@ -28,7 +29,7 @@ from value_props.errors import ValuePropsError
 from value_props.files import move, remove_tree, replace_text, sync
 from value_props.logs import logger
 from value_props.publish.folder_lock import is_held
-from value_props.publish.out_path import ROLLED_BACK, OutPath
+from value_props.publish.out_path import MADE_CURRENT, ROLLED_BACK, OutPath
 from value_props.record.facts import Begun, Ended, NodeOutcome, Record
 from value_props.record.history_tables import RUNS, TABLES, Table
 
@@ -140,7 +141,7 @@ def has_record(out: OutPath, run_id: str) -> bool:
 
 
 def settle(out: OutPath) -> None:
-    """Record a run that was interrupted, and mark the runs that were rolled back.
+    """Record a run that was interrupted, and mark the runs that a rollback changed.
 
     The caller holds the lock and has not yet cleared the work folder.
     """
@@ -149,13 +150,13 @@ def settle(out: OutPath) -> None:
         if not recover_record(out, run_id):
             stage(out, unsettled)
             commit(out, run_id)
-    rolled_back = _rolled_back(out)
-    for folder in _folders(out):
-        mark = folder / ROLLED_BACK
-        if folder.name in rolled_back:
-            mark.touch()
-        elif folder.name == out.current_run_id():
-            mark.unlink(missing_ok=True)
+    for run_id in _rolled_back(out):
+        (out.history / run_id / ROLLED_BACK).touch()
+    current = out.history / (out.current_run_id() or "none")
+    if current.is_dir():
+        (current / ROLLED_BACK).unlink(missing_ok=True)
+        if not _made_current([current]):
+            (current / MADE_CURRENT).touch()
 
 
 def note_forgotten(out: OutPath, run_id: str | None, facts: Mapping[str, Any]) -> None:
@@ -299,10 +300,14 @@ def _load(
         _query_records(connection, new, table, insert)
     if len(new) > MOST_UNCACHED and not is_read_only:
         _write_cache(connection, out, cache)
-    gone = ", ".join(map(literal, _rolled_back(out))) or "null"
-    connection.execute(
-        f"update {RUNS.path} set status = 'rolled back' where run_id in ({gone})"  # nosec B608
-    )
+    for changed, run_ids_changed in (
+        ("status = 'rolled back'", _rolled_back(out)),
+        ("is_made_current = true", _marked(folders, MADE_CURRENT)),
+    ):
+        connection.execute(
+            f"update {RUNS.path} set {changed} where run_id in (select unnest(?))",  # nosec B608
+            [sorted(run_ids_changed)],
+        )
 
 
 def _cached_runs(connection: duckdb.DuckDBPyConnection, cache: Path) -> set[str]:
@@ -395,7 +400,7 @@ def _rolled_back(out: OutPath) -> set[str]:
     """
     folders = _folders(out)
     current = out.current_run_id()
-    marked = {folder.name for folder in folders if (folder / ROLLED_BACK).exists()}
+    marked = _marked(folders, ROLLED_BACK)
     if current is None:
         return marked
     newer = [folder for folder in folders if folder.name > current]
@@ -411,7 +416,12 @@ def _made_current(folders: Sequence[Path]) -> list[str]:
             RUNS,
             "select run_id from {rows} where is_made_current order by run_id",
         )
-    return [run_id for (run_id,) in found]
+    return sorted({run_id for (run_id,) in found} | _marked(folders, MADE_CURRENT))
+
+
+def _marked(folders: Sequence[Path], mark: str) -> set[str]:
+    """Return the ids of the records that have a mark; see out_path.MARKS."""
+    return {folder.name for folder in folders if (folder / mark).exists()}
 
 
 def _folders(out: OutPath) -> list[Path]:

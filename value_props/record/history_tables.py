@@ -57,8 +57,8 @@ RUNS = Table(
         Column(
             "is_made_current",
             "BOOLEAN",
-            "Whether the run became the current one. A failed run does not, nor a run of an older"
-            " week than the published one.",
+            "Whether the run became the current one, when it ended or by a rollback to it. A failed"
+            " run does not, nor a run that is kept back, such as one of an older week.",
         ),
         Column("raw_path", "VARCHAR", "Folder or bucket of the raw files."),
         Column("run_date", "DATE", "Date of the run, UTC."),

@@ -61,7 +61,9 @@ class RunFacts:
     ended_at: Time
     status: Annotated[str, one_of("published", "failed")]
     exit_code: Annotated[int, Field(ge=0, le=4, description="Exit code of the command.")]
-    is_made_current: Annotated[bool, Field(description="Whether the run became the current one.")]
+    is_made_current: Annotated[
+        bool, Field(description="Whether the run became the current one when it ended.")
+    ]
     raw_path: Annotated[
         str, Field(description="Full path of the raw folder, or the address of the bucket.")
     ]

@@ -150,6 +150,25 @@ def test_a_rollback_is_recorded_and_survives_later_runs(tmp_path: Path) -> None:
     assert statuses(out) == [("1", "published"), ("2", "published"), ("3", "rolled back")]
 
 
+def test_a_rollback_to_a_run_that_was_kept_back_is_recorded(tmp_path: Path) -> None:
+    out = OutPath(tmp_path / "out")
+
+    def seen_by_readers() -> list[bool]:
+        return [run["is_made_current"] for run in reversed(history.runs(out, 100))]
+
+    publish(out, "1")
+    publish(out, "2", is_made_current=False)
+    assert seen_by_readers() == [True, False]
+    out.switch_to("2")
+    history.settle(out)
+    assert seen_by_readers() == [True, True]
+    assert history.run_before(out) == "1"
+    out.switch_to("1")
+    publish(out, "3")
+    assert statuses(out) == [("1", "published"), ("2", "rolled back"), ("3", "published")]
+    assert seen_by_readers() == [True, True, True]
+
+
 def test_a_record_keeps_what_was_told(tmp_path: Path) -> None:
     out = OutPath(tmp_path / "out")
     publish(out, "1")
