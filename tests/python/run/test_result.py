@@ -78,12 +78,15 @@ def test_published_files_are_read_only_and_described(published: Path) -> None:
         assert row["sha256"] == sha256(Path(row["path"]))
     assert manifest["parameters"]["as_of_date"] == "2020-11-30"
     assert manifest["report_weeks"][0]["iso_week"] == "2020-W48"
-    undescribed = published_rows(
+    faulty = published_rows(
         published,
-        "select schema_name, table_name, column_name from duckdb_columns()"
-        " where comment is null and schema_name in ('marts', 'quality')",
+        "select schema_name, table_name, column_name, comment from ("
+        " select schema_name, table_name, column_name, comment from duckdb_columns()"
+        " union all select schema_name, table_name, null, comment from duckdb_tables())"
+        " where schema_name in ('marts', 'quality')"
+        r" and (comment is null or regexp_matches(comment, '^\s|\s$|^$'))",
     )
-    assert undescribed == []
+    assert faulty == []
 
 
 @pytest.mark.parametrize("view", ["stg_prints", "stg_taps", "stg_pays"])
