@@ -20,6 +20,18 @@
 {% endmacro %}
 
 
+{#- dbt ignores a var that it does not know, and a misspelt one would build what was not asked for. -#}
+{% macro refuse_unknown_vars() %}
+    {%- set known = ['raw_path'] + (var('parameters') | list) -%}
+    {#- Vars of packages have a colon. -#}
+    {%- for name in (invocation_args_dict.vars or {}) if name not in known and ':' not in name -%}
+        {%- do exceptions.raise_compiler_error(
+            "Var " ~ name ~ ": the project has no such var. Its vars are " ~ known | join(', ') ~ "."
+        ) -%}
+    {%- endfor -%}
+{% endmacro %}
+
+
 {% macro switches_on() %}
     {{ return(['1', 'true', 'yes', 'on']) }}
 {% endmacro %}

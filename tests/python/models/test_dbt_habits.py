@@ -227,6 +227,12 @@ def test_serving_features_are_built_with_their_tests(built: PlainDbt) -> None:
     assert "does not match any enabled nodes" in answer
 
 
+def test_a_misspelt_var_is_refused(built: PlainDbt) -> None:
+    said = built("build", "--vars", "{lookback_week: 2}", exit_code=2)
+    assert "Var lookback_week: the project has no such var. Its vars are raw_path, as_of" in said
+    built("show", "--inline", "select 1", "--vars", "{'dbt_date:time_zone': UTC}")
+
+
 def test_clone_is_refused(built: PlainDbt) -> None:
     before = count(built, "marts.fct_prints")
     shutil.copytree(built.project / "target", built.project / "clones")
