@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -29,7 +29,6 @@ from value_props.cli.console import (
     result_stands,
     say,
     say_json,
-    short_path,
     start_in_utf_8,
 )
 from value_props.cli.options import (
@@ -286,19 +285,22 @@ def sample(output: Output, out: Path, scale: float, seed: int, overwrite: bool) 
     "run_id",
     default=None,
     metavar="RUN",
-    help="Run to publish. Default: the previous one.",
+    help="Run to make current, older or newer. Default: the run that was current before.",
     shell_complete=complete_run,
 )
 @log_options
 def rollback(out: Place, run_id: str | None) -> None:
-    """Make an older passed run the published one again."""
-    from value_props.cli.summary import week_of
+    """Go back to the run before. Readers then see its files."""
+    from value_props.cli.summary import command_line, week_of
     from value_props.run import rollback as job
 
     with out.name_in_errors():
-        manifest = job.rollback(out, run_id)
+        manifest, before = job.rollback(out, run_id)
+    now = manifest["run_id"]
     with result_stands():
-        say(f"Run {manifest['run_id']} is current again: {week_of(manifest)}.")
+        say(f"Run {now} is current: {week_of(manifest)}.")
+        if before and before != now:
+            say(f"To undo this: {command_line(out.name, 'rollback', '--to', before)}")
 
 
 def _users(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> set[int]:
@@ -375,12 +377,13 @@ def verify(out: Place) -> None:
     "--limit",
     type=click.IntRange(1, 1_000_000),
     default=10,
-    show_default=True,
-    help="Number of runs, newest first.",
+    metavar="NUMBER",
+    help="Number of runs, newest first. Default: 10.",
 )
 @click.option("--json", "is_json", is_flag=True, help="Print all recorded facts as JSON.")
 def history(out: Place, limit: int, is_json: bool) -> None:
     """List the last runs and their results, including failed and killed runs."""
+    from value_props.cli.history_table import print_history
     from value_props.record import history as records
 
     publisher = existing_publisher(out)
@@ -400,51 +403,11 @@ def history(out: Place, limit: int, is_json: bool) -> None:
     if is_json:
         say_json(runs)
         return
-    print_table("Runs, newest first", [_row_of(run) for run in runs], is_always_table=True)
+    print_history(runs, records.forgotten(out_path))
     if not runs:
         say(f"Nothing ran in {out.name} yet, or --out names another folder.")
     elif current and all(run["run_id"] != current for run in runs):
         say(f"The current run is {current}, which is not in this list.")
-    if runs:
-        say(f"Raw files of the last run: {short_path(runs[0]['raw_path'])}")
-    notes = records.forgotten(out_path)
-    for run in runs:
-        for remark in _remarks_on(run, runs[0]["raw_path"], notes.get(run["run_id"], ())):
-            say(f"{run['run_id']}: {remark}")
-
-
-def _remarks_on(
-    run: dict[str, Any], raw_path_of_last: str, notes: Sequence[dict[str, Any]]
-) -> Iterator[str]:
-    """Say what has no place in the table of runs."""
-    if run["raw_path"] != raw_path_of_last:
-        yield f"raw files in {short_path(run['raw_path'])}"
-    if run["problem"] and run["status"] == "failed":
-        yield run["problem"]
-    for note in notes:
-        yield f"published to forget users; number of users: {note['users']:,}"
-
-
-def _row_of(run: dict[str, Any]) -> dict[str, Any]:
-    status = run["status"]
-    if run["is_current"]:
-        status = "current"
-    elif status == "published" and not run["is_made_current"]:
-        # It passed, and readers never saw it.
-        status = "kept back"
-    is_gone = run["exit_code"] == ExitCode.PUBLISHED and not run["is_kept"]
-    last_week = run["last_week_start_date"]
-    tests = {"failed": run["tests_failed"], "warned": run["tests_warned"]}
-    told = [f"{count:,} test{'s' * (count > 1)} {how}" for how, count in tests.items() if count]
-    return {
-        "run": run["run_id"],
-        "week": last_week and f"{last_week:%G-W%V}",
-        "weeks back": run["lookback_weeks"],
-        "rows read": run["rows_read"],
-        "quarantined": run["rows_quarantined"],
-        "in mart": run["rows_in_mart"],
-        "result": ", ".join([status, *told, *(["files removed"] if is_gone else [])]),
-    }
 
 
 @cli.command()
@@ -544,10 +507,14 @@ def open_report(run_id: str | None, is_last: bool, out: Place) -> None:
 def completion(shell: str) -> None:
     """Print the script that completes commands, options and run ids in a shell.
 
+    A shell completes only commands that it finds: first `source .venv/bin/activate`.
+
     \b
-    bash: value-props completion bash > ~/.local/share/bash-completion/completions/value-props
-    zsh:  value-props completion zsh > "${fpath[1]}/_value-props"
-    fish: value-props completion fish > ~/.config/fish/completions/value-props.fish
+    bash: source <(value-props completion bash)
+    zsh:  source <(value-props completion zsh)
+    fish: value-props completion fish | source
+
+    Add the line to the start file of the shell to have it always.
     """
     from click.shell_completion import get_completion_class
 

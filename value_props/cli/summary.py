@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 DRIFT_REMARK = (
     "Drift does not stop a run. If the raw files are wrong, correct them and build again."
 )
-SAMPLE_REMARK = "This is sample data, made up by `value-props sample`."
+SAMPLE_REMARK = "This is sample data, wholly or partly: `value-props sample` made it up."
 
 
 def print_published(published: Published, output: Output) -> None:

@@ -149,7 +149,9 @@ def existing_publisher(place: Place, *, may_be_missing: bool = False) -> Publish
         return publisher_of(place, edition_in(place.bucket) or REPORT)
     if not (may_be_missing or place.folder.is_dir()):
         raise ValuePropsError(
-            "there is no such folder", f"Out path {place.name}", "Run `value-props build`"
+            "there is no such folder",
+            f"Out path {place.name}",
+            "Go to the folder of the project, name another with --out, or run `value-props build`",
         )
     return publisher_of(place, edition_at(place.folder) or REPORT)
 

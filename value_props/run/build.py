@@ -107,7 +107,7 @@ def build(request: Request) -> Published:
             finally:
                 emit_lineage(run, out, verdict)
             if verdict.problems:
-                raise _gate_error(verdict, publisher)
+                raise _gate_error(run.run_id, verdict, publisher)
             with _errors_as_not_published():
                 finished.append(_finish(run, publisher))
                 _publish(run, publisher, finished[0])
@@ -256,6 +256,9 @@ def _dbt(run: Run, target_path: Path) -> Dbt:
 
 def _ingest_and_parse(run: Run, dbt: Dbt, parsed_files: ParsedFiles) -> Inventory:
     """Ingest raw files in a thread while dbt parses, then stage them as dbt's sources."""
+    if run.request.raw.bucket is None:
+        # Parsing takes seconds. Without raw files it need not begin.
+        find_raw_files(run.request.raw_path)
     stop = Event()
     with ThreadPoolExecutor(max_workers=1) as pool:
         ingestion = pool.submit(ingest_raw_files, run, parsed_files, stop)
@@ -420,14 +423,14 @@ def _errors_as_not_published() -> Iterator[None]:
         ) from error
 
 
-def _gate_error(verdict: Verdict, publisher: Publisher) -> ValuePropsError:
+def _gate_error(run_id: str, verdict: Verdict, publisher: Publisher) -> ValuePropsError:
     folder = publisher.out.last_run
     # Their number is not known yet: the record adds the warnings of drift.
     warned = " and its warnings" if verdict.warnings else ""
     return ValuePropsError(
         "the data failed the gate, the checks that a run must pass to be published. The published"
         " files are unchanged",
-        "Run",
+        f"Run {run_id}",
         f"To read its report{warned}: `value-props open --last --out"
         f" {shlex.quote(publisher.place.name)}`."
         f" To look at its tables: `duckdb -readonly {shlex.quote(str(folder / DATABASE))}`. Its"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from value_props import database
 from value_props.errors import ExitCode, ValuePropsError, remedy_of
@@ -98,10 +99,6 @@ def _rows(count: int) -> str:
     return f"{count:,} row{'' if count == 1 else 's'}"
 
 
-# Messages name the flags of a build and of a backfill, because both use the gate.
-_FLAGS_OF_WEEK = "--as-of, --week-rule or --report-weeks (of a backfill: --from and --to)"
-
-
 def _high_rates(path: Path) -> list[str]:
     return [
         f"Source {row['source_name']}: {row['rows_bad']:,} of {row['rows_read']:,} rows are"
@@ -114,31 +111,36 @@ def _high_rates(path: Path) -> list[str]:
 
 
 def _missing(path: Path, severity: str) -> list[str]:
-    sentences = []
-    for row in database.rows(path, database.sql("run", "missing")):
-        if row["severity"] != severity:
-            continue
-        days = [day for day in row["days"] if day]
-        source = f"Source {row['source_name']}"
-        if row["rule"] == "report_week_without_prints":
-            weeks = f"the report week of {_listed(days)}" if days else "any week"
-            sentences.append(
-                f"{source}: no print in {weeks}{_days_of_prints(path)}. Have its files delivered,"
-                f" or choose a week that has data, with {_FLAGS_OF_WEEK}"
-            )
-        elif row["rule"] == "report_day_without_prints":
-            sentences.append(
-                f"{source}: no print on {_listed(days)}. Have these days delivered, choose a week"
-                f" that has data, with {_FLAGS_OF_WEEK}, or accept it with --allow-incomplete"
-            )
-        else:
-            sentences.append(
-                f"{source}: no row from {_listed(days)} to the end of the report. If it were"
-                " published, these days would show no clicks or payments. Have these days"
-                f" delivered, choose a week that has data, with {_FLAGS_OF_WEEK}, or accept it with"
-                " --allow-incomplete"
-            )
+    """Return a sentence for each rule and source with a finding; the last also says the remedy."""
+    rows = database.rows(path, database.sql("run", "missing"))
+    found = [row for row in rows if row["severity"] == severity]
+    sentences = [_missing_sentence(row, path) for row in found]
+    if severity == "error" and found:
+        # A build and a backfill use the gate.
+        remedy = (
+            "Have it delivered, choose a week that has data, with --as-of (backfill: --from and"
+            " --to)"
+        )
+        if all(row["rule"] != "report_week_without_prints" for row in found):
+            remedy += ", or accept it with --allow-incomplete"
+        sentences[-1] += f". {remedy}"
     return sentences
+
+
+def _missing_sentence(row: Mapping[str, Any], path: Path) -> str:
+    days = [day for day in row["days"] if day]
+    if row["rule"] == "report_week_without_prints":
+        weeks = f"the report week of {_listed(days)}" if days else "any week"
+        what = f"no print in {weeks}{_days_of_prints(path)}"
+    elif row["rule"] == "report_day_without_prints":
+        what = f"no print on {_listed(days)}"
+    else:
+        events = {"taps": "taps", "pays": "payments"}[row["source_name"]]
+        what = (
+            f"no row from {_listed(days)} to the end of the report, so these days count as days"
+            f" without {events}"
+        )
+    return f"Source {row['source_name']}: {what}"
 
 
 def _days_of_prints(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Roll back: make an older passed run current again."""
+"""Roll back: make another passed run current, as a rule the one before."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from value_props.run.ending import replace_metrics_after_rollback
 COMMAND = "rollback"
 
 
-def rollback(place: Place, run_id: str | None) -> dict[str, Any]:
-    """Make an older run current again.
+def rollback(place: Place, run_id: str | None) -> tuple[dict[str, Any], str | None]:
+    """Make another kept run current.
 
     Args:
         place: the out path.
         run_id: the run to go back to; None for the run that was current before.
 
     Returns:
-        The manifest of the run that is now current.
+        The manifest of the run that is now current, and the id of the run that was before.
 
     Raises:
         ValuePropsError: no such run is kept, its files are damaged, or the store fails.
@@ -30,8 +30,8 @@ def rollback(place: Place, run_id: str | None) -> dict[str, Any]:
     publisher = existing_publisher(place)
     out = publisher.out
     with exclusive(out.lock, COMMAND), publisher.session(COMMAND):
-        now = run_id or history.run_before(out)
+        before, now = out.current_run_id(), run_id or history.run_before(out)
         roll_back(publisher, now)
         history.settle(out)
         replace_metrics_after_rollback(out)
-    return out.manifest_of(now)
+    return out.manifest_of(now), before

@@ -37,10 +37,7 @@ def test_a_message_under_make_says_how_make_spells_its_flags(
     answer = build(tmp_path, "--as-of", "2020-12-14", exit_code=1)
     assert "`value-props open --last --out " in answer.text
     # Neither is --to here, which two commands of make call by two names.
-    assert answer.text.endswith(
-        "With make, write AS_OF=… for --as-of, WEEK_RULE=… for --week-rule, WEEKS=… for"
-        " --report-weeks, FROM=… for --from, ALLOW_INCOMPLETE=1 for --allow-incomplete. (exit 1)"
-    )
+    assert answer.text.endswith("With make, write AS_OF=… for --as-of, FROM=… for --from. (exit 1)")
 
 
 def test_a_summary_under_make_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,10 @@ def test_what_cannot_be_opened_is_said_with_the_remedy(
 
     none = tmp_path / "none"
     answer = value_props("open", "--out", none, exit_code=2)
-    assert f"there is no such folder. Run {to_build(none)}." in answer.text
+    assert (
+        f"Out path {none}: there is no such folder. Go to the folder of the project, name another"
+        f" with --out, or run {to_build(none)}." in answer.text
+    )
     empty = tmp_path / "empty"
     empty.mkdir()
     answer = value_props("open", "--out", empty, exit_code=2)

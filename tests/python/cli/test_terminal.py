@@ -151,8 +151,9 @@ def test_an_error_is_a_paragraph_with_a_red_beginning(built: Shown, out: Path) -
     assert built.exit_code == 0
     answer = shown("build", "--raw", DIRTY, "--out", out, "--run-date", RUN_DATE)
     assert answer.exit_code == 1
-    assert f"{RED}Run:\x1b[0m the data failed the gate" in answer.written
-    assert answer.screen.strip().startswith("Run: the data failed the gate")
+    run_id = history_of(out)[0]["run_id"]
+    assert f"{RED}Run {run_id}:\x1b[0m the data failed the gate" in answer.written
+    assert answer.screen.strip().startswith(f"Run {run_id}: the data failed the gate")
     assert f"`value-props open --last --out {quote(str(out))}`" in answer.text
     assert answer.screen.endswith("(exit 1)\n")
     assert not LOG_LINE.search(answer.written)

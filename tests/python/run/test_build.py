@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -239,13 +240,34 @@ def test_every_parameter_reaches_the_manifest(tmp_path: Path) -> None:
 
 def test_a_week_without_prints_fails_with_the_days_that_have_some(tmp_path: Path) -> None:
     answer = build(tmp_path, "--as-of", "2019-01-06", exit_code=1)
-    assert "there are prints from 2020-11-01 to 2020-11-30. Have its files" in answer.text
+    assert "there are prints from 2020-11-01 to 2020-11-30" in answer.text
+    # To accept it would not help.
+    assert "--allow-incomplete" not in answer.text
+    assert answer.text.count("Have it delivered, choose a week that has data, with --as-of ") == 1
     assert "To read its report and its warnings: `" in answer.text
 
 
 def test_a_week_without_prints_is_not_told_again_by_its_days(tmp_path: Path) -> None:
-    two_weeks = ("--as-of", "2020-12-13", "--report-weeks", "2")
-    answer = build(tmp_path, *two_weeks, "--run-date", "2020-12-14", exit_code=1)
+    two_weeks = ("--as-of", "2020-12-13", "--report-weeks", "2", "--run-date", "2020-12-14")
+    answer = build(tmp_path, *two_weeks, exit_code=1)
     assert "no print in the report week of 2020-12-07;" in answer.text
     days = ", ".join(f"2020-12-{day:02}" for day in range(1, 7))
-    assert f"no print on {days}. Have these" in answer.text
+    assert f"- Source prints: no print on {days}. - Source " in answer.text
+
+
+def test_missing_days_are_told_with_a_remedy_until_they_are_accepted(tmp_path: Path) -> None:
+    short = tmp_path / "short"
+    shutil.copytree(CLEAN, short)
+    taps = short / "taps.json"
+    lines = taps.read_text(encoding="utf-8").splitlines(keepends=True)
+    taps.write_text("".join(line for line in lines if '"2020-11-29"' not in line), encoding="utf-8")
+    fact = (
+        "Source taps: no row from 2020-11-29 to the end of the report, so these days count as days"
+        " without taps"
+    )
+    cut_off = ("--as-of", "2020-11-29")
+    answer = build(tmp_path / "out", *cut_off, raw=short, exit_code=1)
+    assert f"- {fact}. Have it delivered, " in answer.text
+    assert "(backfill: --from and --to), or accept it with --allow-incomplete" in answer.text
+    accepted = build(tmp_path / "out", *cut_off, "--allow-incomplete", raw=short).stdout
+    assert f"Warning: {fact}.\n" in accepted
