@@ -71,7 +71,7 @@ DEMO := docker compose --file orchestration/docker/compose.yaml
 help: ## Print the targets
 	@awk -F ':[^#]*## ' '/^[a-z-]+:[^#]*## / {printf "%-17s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: $(VENV)/run deps ## Build and publish: RAW= OUT= AS_OF= WEEK_RULE= WEEKS= LOOKBACK= ANCHOR= …
+build: $(VENV)/run deps ## Build and publish: RAW= OUT= AS_OF= LOOKBACK= SERVING= MAKE_CURRENT= …
 	@$(BIN)/value-props build --sample-if-empty --out "$$OUT" $(PARAMETERS) \
 		$(TRUST) --make-current="$$MAKE_CURRENT"
 

@@ -119,7 +119,11 @@ def test_the_readme_leads_to_every_page() -> None:
     assert set(PAGES) - reached == set()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, *files_of_project("*/README.md")],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 def test_a_page_begins_with_when_it_is_needed(page: Path) -> None:
     title, _, rest = page.read_text(encoding="utf-8").partition("\n\n")
     assert title.startswith("# ")

@@ -75,7 +75,7 @@ def _tarball(name: str) -> bytes:
         shutil.copytree(ROOT / "packages" / name, folder)
         with (folder / "dbt_project.yml").open("a", encoding="utf-8") as file:
             file.write(MARK)
-        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        with tarfile.open(fileobj=packed, mode="w:gz", encoding="utf-8") as archive:
             archive.add(folder, f"{name}-1")
     return packed.getvalue()
 
