@@ -100,31 +100,38 @@ def _rows(count: int) -> str:
 
 
 def _high_rates(path: Path) -> list[str]:
-    return [
+    sentences = [
         f"Source {row['source_name']}: {row['rows_bad']:,} of {row['rows_read']:,} rows are"
-        f" quarantined ({row['quarantine_rate']:.2%}, and"
-        f" {float(row['max_quarantine_rate']):.2%} is allowed): {row['reasons']}. The rows are in"
-        " the table quality.quarantined_rows, each with its file and line. Have the files"
-        " corrected, or raise --max-quarantine-rate"
+        f" quarantined, not counting duplicates ({row['quarantine_rate']:.2%}, and"
+        f" {float(row['max_quarantine_rate']):.2%} is allowed): {row['reasons']}"
         for row in database.rows(path, database.sql("run", "high_rates"))
     ]
+    return _with_remedy(
+        sentences,
+        "The rows are in the table quality.quarantined_rows, each with its file and line. Have the"
+        " files corrected, or raise --max-quarantine-rate",
+    )
+
+
+def _with_remedy(sentences: list[str], remedy: str) -> list[str]:
+    """Add the remedy of all sentences to the last one."""
+    return [*sentences[:-1], f"{sentences[-1]}. {remedy}"] if sentences else []
 
 
 def _missing(path: Path, severity: str) -> list[str]:
-    """Return a sentence for each rule and source with a finding; the last also says the remedy."""
+    """Return a sentence for each rule and source with a finding; of errors, also the remedy."""
     rows = database.rows(path, database.sql("run", "missing"))
     found = [row for row in rows if row["severity"] == severity]
     sentences = [_missing_sentence(row, path) for row in found]
-    if severity == "error" and found:
-        # A build and a backfill use the gate.
-        remedy = (
-            "Have it delivered, choose a week that has data, with --as-of (backfill: --from and"
-            " --to)"
-        )
-        if all(row["rule"] != "report_week_without_prints" for row in found):
-            remedy += ", or accept it with --allow-incomplete"
-        sentences[-1] += f". {remedy}"
-    return sentences
+    if severity == "warn":
+        return sentences
+    # A build and a backfill use the gate.
+    remedy = (
+        "Have it delivered, choose a week that has data, with --as-of (backfill: --from and --to)"
+    )
+    if all(row["rule"] != "report_week_without_prints" for row in found):
+        remedy += ", or accept it with --allow-incomplete"
+    return _with_remedy(sentences, remedy)
 
 
 def _missing_sentence(row: Mapping[str, Any], path: Path) -> str:

@@ -23,12 +23,14 @@ def test_history_tells_other_raw_files_and_removed_files(
     build(out)
     build(out, "--make-current", raw=other)
     build(out, raw=other)
+    build(out, "--as-of", "2020-11-22", raw=other)
     shown = value_props("history", "--out", out, exit_code=0).stdout
     runs = json.loads(value_props("history", "--out", out, "--json", exit_code=0).stdout)
-    assert [run["is_kept"] for run in runs] == [True, False, False]
+    assert [run["is_kept"] for run in runs] == [True, True, False, False]
     table = [line.rstrip() for line in shown.splitlines() if line.startswith("2")]
     cells = [line.split(maxsplit=7)[3:] for line in table]
-    assert cells == [
+    assert cells[0][-1] == "kept back, 1 test warned"
+    assert cells[1:] == [
         ["1", "1,316", "0", "120", "current"],
         ["1", "1,316", "0", "120", "was current, files removed"],
         ["2", "1,316", "0", "120", "was current, files removed"],
@@ -42,7 +44,7 @@ def test_history_tells_the_first_sentence_of_a_problem(tmp_path: Path) -> None:
     run = json.loads(value_props("history", "--out", tmp_path, "--json", exit_code=0).stdout)[0]
     assert "; Source " in run["problem"]
     assert shown[-3] == f"Raw files: {short_path(str(DIRTY))}"
-    assert run["problem"].startswith(shown[-2].removeprefix(f"{run['run_id']}: ") + ". ")
+    assert run["problem"].startswith(shown[-2].removeprefix(f"{run['run_id']}: ") + "; ")
     assert shown[-1].startswith("All that was wrong with a run: `")
 
 
