@@ -132,7 +132,7 @@ def _install_from_hub(project: Path) -> None:
                 "dbt package hub",
                 "Try again later, or use the stand-ins with DBT_PACKAGES=standin",
             )
-        # dbt may only read the lock, so this is what it installed.
+        # It says what is in the folder; see _holds_locked.
         shutil.copyfile(project / LOCK, folder / "dbt_packages" / LOCK)
         _replace_packages(project, folder / "dbt_packages")
 
