@@ -152,8 +152,9 @@ def settle(out: OutPath) -> None:
             commit(out, run_id)
     for run_id in _rolled_back(out):
         (out.history / run_id / ROLLED_BACK).touch()
-    current = out.history / (out.current_run_id() or "none")
-    if current.is_dir():
+    run_now = out.current_run_id()
+    if run_now and has_record(out, run_now):
+        current = out.history / run_now
         (current / ROLLED_BACK).unlink(missing_ok=True)
         if not _made_current([current]):
             (current / MADE_CURRENT).touch()
@@ -411,10 +412,7 @@ def _made_current(folders: Sequence[Path]) -> list[str]:
     """Return the ids of the recorded runs that became current, oldest first."""
     with opened(None) as connection:
         found = _query_records(
-            connection,
-            folders,
-            RUNS,
-            "select run_id from {rows} where is_made_current order by run_id",
+            connection, folders, RUNS, "select run_id from {rows} where is_made_current"
         )
     return sorted({run_id for (run_id,) in found} | _marked(folders, MADE_CURRENT))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 from pathlib import Path
@@ -25,8 +24,7 @@ def test_history_tells_other_raw_files_and_removed_files(
     build(out, raw=other)
     build(out, "--as-of", "2020-11-22", raw=other)
     shown = value_props("history", "--out", out, exit_code=0).stdout
-    runs = json.loads(value_props("history", "--out", out, "--json", exit_code=0).stdout)
-    assert [run["is_kept"] for run in runs] == [True, True, False, False]
+    assert [run["is_kept"] for run in history_of(out)] == [True, True, False, False]
     table = [line.rstrip() for line in shown.splitlines() if line.startswith("2")]
     cells = [line.split(maxsplit=7)[3:] for line in table]
     assert cells[0][-1] == "kept back, 1 test warned"
@@ -41,7 +39,7 @@ def test_history_tells_other_raw_files_and_removed_files(
 def test_history_tells_the_first_sentence_of_a_problem(tmp_path: Path) -> None:
     build(tmp_path, "--as-of", "2020-12-13", raw=DIRTY, exit_code=1)
     shown = value_props("history", "--out", tmp_path, exit_code=0).stdout.splitlines()
-    run = json.loads(value_props("history", "--out", tmp_path, "--json", exit_code=0).stdout)[0]
+    [run] = history_of(tmp_path)
     assert "; Source " in run["problem"]
     assert shown[-3] == f"Raw files: {short_path(str(DIRTY))}"
     assert run["problem"].startswith(shown[-2].removeprefix(f"{run['run_id']}: ") + "; ")
