@@ -274,3 +274,10 @@ def test_missing_days_are_told_with_a_remedy_until_they_are_accepted(tmp_path: P
     assert "(backfill: --from and --to), or accept it with --allow-incomplete" in answer.text
     accepted = build(tmp_path / "out", *cut_off, "--allow-incomplete", raw=short).stdout
     assert f"Warning: {fact}.\n" in accepted
+
+
+def test_without_raw_files_nothing_is_parsed(tmp_path: Path) -> None:
+    answer = build(tmp_path / "out", raw=tmp_path / "nowhere", exit_code=2)
+    assert "there is no such folder" in answer.text
+    assert "step=start" in answer.stderr
+    assert "step=parse" not in answer.stderr

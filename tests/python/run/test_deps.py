@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.harness import ROOT
-from support.http_receiver import Receiver, receiving, with_json, with_status
+from support.http_receiver import Receiver, receiving, with_body, with_json, with_status
 
 from value_props.errors import ValuePropsError
 from value_props.run.packages import LOCK, are_installed, install_packages, locked_packages
@@ -45,7 +45,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         elif package := packages.get(name.removeprefix("/api/v1/")):
             with_json(json.dumps(_described(package, receiver.url)).encode())(handler)
         elif package := packages.get(name.removeprefix("/tarball/")):
-            with_json(_tarball(package["name"]))(handler)
+            with_body(_tarball(package["name"]), "application/gzip")(handler)
         else:
             with_status(404)(handler)
 

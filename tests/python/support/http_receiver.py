@@ -91,13 +91,18 @@ def never_ends_its_answer(receiver: Receiver) -> None:
 
 def with_json(text: bytes) -> Answer:
     """Return an answer with status 200 and a JSON body."""
+    return with_body(text, "application/json")
+
+
+def with_body(content: bytes, content_type: str) -> Answer:
+    """Return an answer with status 200 and a body."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", str(len(text)))
+        handler.send_header("Content-Type", content_type)
+        handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
-        handler.wfile.write(text)
+        handler.wfile.write(content)
 
     return answer
 
